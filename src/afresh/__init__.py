@@ -1,0 +1,1 @@
+"""afresh: caching for Python on Redis and Valkey that you can trust."""

@@ -1,0 +1,125 @@
+"""Every exception afresh raises.
+
+::
+
+    AfreshError
+    ├── ConfigurationError (ValueError)   a URL, option, duration, size, tag or namespace that cannot work
+    │   └── NotAvailable                  a documented name that this version does not provide yet
+    ├── UnkeyableArgument (TypeError)     an argument that has no identity to make a key of
+    ├── UnencodableValue (TypeError)      a value that would not come back equal and of the same type
+    ├── UndecodablePayload                stored bytes that do not decode (a miss inside afresh, never seen by callers)
+    ├── NotAnInteger (ValueError)         incr() met an entry that holds something else
+    ├── SuspendedError (RuntimeError)     a flow awaited real I/O under the sync driver: a bug in afresh
+    └── StoreError                        the server
+        ├── StoreUnavailable              refused, lost, timed out: nothing is known of the outcome
+        ├── StoreRefused                  it answered with an error (full, read-only, loading, wrong type, no permission)
+        └── EmbeddedServerError           the private server of ``embedded://`` cannot run here
+
+Messages end with what to do. None holds a cached value or a password.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AfreshError",
+    "ConfigurationError",
+    "EmbeddedServerError",
+    "NotAnInteger",
+    "NotAvailable",
+    "StoreError",
+    "StoreRefused",
+    "StoreUnavailable",
+    "SuspendedError",
+    "UndecodablePayload",
+    "UnencodableValue",
+    "UnkeyableArgument",
+]
+
+
+class AfreshError(Exception):
+    """Root of every exception that afresh raises on purpose."""
+
+
+class ConfigurationError(AfreshError, ValueError):
+    """Raised where a cache is configured with something that cannot work."""
+
+
+class NotAvailable(ConfigurationError):
+    """Raised when a documented option is used that this version does not provide yet."""
+
+
+class UnkeyableArgument(AfreshError, TypeError):
+    """Raised when an argument of a memoized call has no identity to make a key of.
+
+    Attributes:
+        argument: the parameter's name, with the path into it (``"user.address[0]"``); empty where unknown.
+        type_name: the offending object's type.
+    """
+
+    def __init__(self, type_name: str, argument: str = "", reason: str = "") -> None:
+        self.type_name = type_name
+        self.argument = argument
+        self.reason = reason
+        what = f"argument {argument!r}" if argument else "an argument"
+        super().__init__(
+            f"{what} of type {type_name} cannot be part of a key{': ' + reason if reason else ''}. Leave it out with "
+            f"ignore=, name what identifies it with key=, or give the class a __cache_key__() method."
+        )
+
+
+class UnencodableValue(AfreshError, TypeError):
+    """Raised when a value would not come back equal and of the same type, so that it is not cached.
+
+    Attributes:
+        path: where in the value the offending part is (``"value['a'][3]"``).
+        type_name: its type.
+    """
+
+    def __init__(self, type_name: str, path: str = "value", reason: str = "") -> None:
+        self.type_name = type_name
+        self.path = path
+        self.reason = reason
+        super().__init__(
+            f"{path} of type {type_name} cannot be cached faithfully{': ' + reason if reason else ''}. Return plain "
+            f"data, or name a codec that can hold it."
+        )
+
+
+class UndecodablePayload(AfreshError):
+    """Raised by a codec for bytes that it cannot decode or does not trust; the flows make it a counted miss."""
+
+
+class NotAnInteger(AfreshError, ValueError):
+    """Raised by ``incr`` when the entry holds something other than an integer."""
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        super().__init__(f"the entry of key {key!r} does not hold an integer; incr() needs one: set() it to an int first.")
+
+
+class SuspendedError(AfreshError, RuntimeError):
+    """Raised when a flow suspends under the sync driver: its port awaited real I/O."""
+
+
+class StoreError(AfreshError):
+    """Root of what goes wrong between afresh and the server."""
+
+
+class StoreUnavailable(StoreError):
+    """Raised when the server was not reached or did not answer in time; the outcome is unknown."""
+
+
+class StoreRefused(StoreError):
+    """Raised when the server answered with an error.
+
+    Attributes:
+        code: the first word of the server's error (``OOM``, ``READONLY``, ``WRONGTYPE``, …).
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class EmbeddedServerError(StoreError):
+    """Raised when the private server of ``embedded://`` cannot be found, started or reached."""
