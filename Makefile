@@ -1,0 +1,61 @@
+# Every target makes the virtual environment that it needs. `make` alone lists them.
+#
+#   PYTHON=/path/to/python3   another Python than the first one found that is new enough
+#   ARGS="-k keys"            more arguments for the program that the target runs
+
+VENV := .venv
+PYTHON = $(shell scripts/find_python.sh)
+PYTHONS := 3.11 3.12 3.13
+ARGS :=
+# pyright would ask the network for a newer version of itself.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+# The theme would advertise its successor in every build.
+export NO_MKDOCS_2_WARNING := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check fix docs bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(VENV)/.ready-all ## see caching work, with numbers, on a private server
+	@$(VENV)/bin/python -m afresh demo $(ARGS)
+
+test: $(VENV)/.ready-dev ## run the tests
+	@$(VENV)/bin/python -m pytest $(ARGS)
+
+test-all: ## run the tests on every supported Python found here
+	@for version in $(PYTHONS); do \
+	    if python=$$(scripts/find_python.sh $$version); then \
+	        echo "== Python $$version: $$python"; \
+	        $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON=$$python || exit 1; \
+	    else \
+	        echo "== Python $$version: not found here, not tested"; \
+	    fi; \
+	done
+
+check: $(VENV)/.ready-dev ## lint, format, types, layers and sizes
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-cache
+	@$(VENV)/bin/python scripts/budgets.py
+
+fix: $(VENV)/.ready-dev ## mend what the linter and the formatter can
+	@$(VENV)/bin/ruff check --fix
+	@$(VENV)/bin/ruff format
+
+docs: $(VENV)/.ready-dev ## build the documentation into site/
+	@$(VENV)/bin/mkdocs build --strict --quiet
+	@echo "site/index.html is ready"
+
+bench: $(VENV)/.ready-dev ## measure against the floor and the peers
+	@$(VENV)/bin/python -m benchmarks $(ARGS)
+
+clean: ## remove everything that was built, the environments too
+	rm -rf .venv .venv-* .venv*.lock .venv*.log site build dist .coverage* .*_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.ready-%: pyproject.toml
+	@python="$(PYTHON)"; test -n "$$python" || { echo "afresh: no Python 3.11 or newer found: make PYTHON=/path/to/python3 ..." >&2; exit 1; }; \
+	"$$python" scripts/bootstrap.py $(VENV) $*
