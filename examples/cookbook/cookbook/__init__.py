@@ -1,0 +1,1 @@
+"""A cookbook of 300 recipes whose pages are cached."""
