@@ -13,12 +13,13 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check fix docs bench clean
+.PHONY: help demo test test-all test-oldest check fix docs bench clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: $(VENV)/.ready-all ## see caching work, with numbers, on a private server
+# What is made for developers has everything.
+demo: $(or $(wildcard $(VENV)/.ready-dev),$(VENV)/.ready-all) ## see caching work, with numbers, on a private server
 	@$(VENV)/bin/python -m afresh demo $(ARGS)
 
 test: $(VENV)/.ready-dev ## run the tests
@@ -33,6 +34,10 @@ test-all: ## run the tests on every supported Python found here
 	        echo "== Python $$version: not found here, not tested"; \
 	    fi; \
 	done
+
+test-oldest: ## run the tests with the oldest dependencies that pyproject.toml admits
+	@$(PYTHON) scripts/oldest.py > .venv-oldest.txt
+	@PIP_CONSTRAINT=$(CURDIR)/.venv-oldest.txt $(MAKE) --no-print-directory test VENV=.venv-oldest
 
 check: $(VENV)/.ready-dev ## lint, format, types, layers and sizes
 	@$(VENV)/bin/ruff check
@@ -53,7 +58,7 @@ bench: $(VENV)/.ready-dev ## measure against the floor and the peers
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
 clean: ## remove everything that was built, the environments too
-	rm -rf .venv .venv-* .venv*.lock .venv*.log site build dist .coverage* .*_cache .hypothesis
+	rm -rf .venv .venv-* .venv*.lock .venv*.log .venv*.txt site build dist .coverage* .*_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready-%: pyproject.toml

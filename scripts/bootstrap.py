@@ -8,10 +8,12 @@ stderr; what pip has to say goes to a log that is shown when it fails.
 from __future__ import annotations
 
 import fcntl
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = ROOT / "pyproject.toml"
@@ -26,7 +28,7 @@ def main(directory: str, extra: str) -> None:
     venv = ROOT / directory
     ready = venv / f".ready-{extra}"
     with (ROOT / f"{directory}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_for(lock)
         if ready.exists() and ready.stat().st_mtime >= PYPROJECT.stat().st_mtime:
             return
         began = time.monotonic()
@@ -35,6 +37,15 @@ def main(directory: str, extra: str) -> None:
         run([*pip, "install", "--disable-pip-version-check", "--no-input", "--editable", f"{ROOT}[{extra}]"], venv)
         ready.touch()
         say(f"{directory} is ready after {time.monotonic() - began:.0f} s")
+
+
+def wait_for(lock: IO[str]) -> None:
+    """Hold the lock until the file is closed."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("waiting for another run that is installing")
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def create(venv: Path) -> list[str]:
@@ -50,6 +61,7 @@ def create(venv: Path) -> list[str]:
     for pip in ([str(python), "-m", "pip"], [sys.executable, "-m", "pip", "--python", str(python)]):
         if works([*pip, "--version"]):
             return pip
+    shutil.rmtree(venv)  # once there is a pip, the environment is made anew
     raise Failed(
         f"{sys.executable} has neither ensurepip nor pip 22.3 or newer. Install one of them (Debian, Ubuntu: "
         "apt-get install python3-venv), or name another Python: make PYTHON=/path/to/python3 ..."
