@@ -1,1 +1,51 @@
-"""afresh: caching for Python on Redis and Valkey that you can trust."""
+"""afresh: caching for Python on Redis and Valkey that you can trust.
+
+``Cache`` is where everything begins. Importing this package does no I/O and loads neither redis, asyncio nor django.
+"""
+
+from afresh.aio import AsyncCache
+from afresh.cache import Cache
+from afresh.core.keys import Key
+from afresh.core.results import Entry, Receipt
+from afresh.errors import (
+    AfreshError,
+    ConfigurationError,
+    EmbeddedServerError,
+    NotAnInteger,
+    NotAvailable,
+    StoreError,
+    StoreRefused,
+    StoreUnavailable,
+    UncachedWarning,
+    UnencodableValue,
+    UnkeyableArgument,
+)
+from afresh.facade import MISSING, Near
+from afresh.memoize import AsyncMemoized, Memoized
+from afresh.recurrence import Recurrence
+from afresh.telemetry.counters import FunctionStats
+
+__all__ = [
+    "MISSING",
+    "AfreshError",
+    "AsyncCache",
+    "AsyncMemoized",
+    "Cache",
+    "ConfigurationError",
+    "EmbeddedServerError",
+    "Entry",
+    "FunctionStats",
+    "Key",
+    "Memoized",
+    "Near",
+    "NotAnInteger",
+    "NotAvailable",
+    "Receipt",
+    "Recurrence",
+    "StoreError",
+    "StoreRefused",
+    "StoreUnavailable",
+    "UncachedWarning",
+    "UnencodableValue",
+    "UnkeyableArgument",
+]

@@ -8,12 +8,15 @@
     ├── UnkeyableArgument (TypeError)     an argument that has no identity to make a key of
     ├── UnencodableValue (TypeError)      a value that would not come back equal and of the same type
     ├── UndecodablePayload                stored bytes that do not decode (a miss inside afresh, never seen by callers)
+    │   └── SchemaChanged                 they hold a class whose fields were others when they were written
     ├── NotAnInteger (ValueError)         incr() met an entry that holds something else
     ├── SuspendedError (RuntimeError)     a flow awaited real I/O under the sync driver: a bug in afresh
     └── StoreError                        the server
         ├── StoreUnavailable              refused, lost, timed out: nothing is known of the outcome
         ├── StoreRefused                  it answered with an error (full, read-only, loading, wrong type, no permission)
         └── EmbeddedServerError           the private server of ``embedded://`` cannot run here
+
+and one warning, ``UncachedWarning``: a function returned a value that cannot be cached.
 
 Messages end with what to do. None holds a cached value or a password.
 """
@@ -26,10 +29,12 @@ __all__ = [
     "EmbeddedServerError",
     "NotAnInteger",
     "NotAvailable",
+    "SchemaChanged",
     "StoreError",
     "StoreRefused",
     "StoreUnavailable",
     "SuspendedError",
+    "UncachedWarning",
     "UndecodablePayload",
     "UnencodableValue",
     "UnkeyableArgument",
@@ -89,6 +94,10 @@ class UndecodablePayload(AfreshError):
     """Raised by a codec for bytes that it cannot decode or does not trust; the flows make it a counted miss."""
 
 
+class SchemaChanged(UndecodablePayload):
+    """Raised by a codec for a payload whose class has other fields here than where it was written: after a deploy, say."""
+
+
 class NotAnInteger(AfreshError, ValueError):
     """Raised by ``incr`` when the entry holds something other than an integer."""
 
@@ -123,3 +132,10 @@ class StoreRefused(StoreError):
 
 class EmbeddedServerError(StoreError):
     """Raised when the private server of ``embedded://`` cannot be found, started or reached."""
+
+
+class UncachedWarning(UserWarning):
+    """Issued when a computed value cannot be cached faithfully: the call returns it, and the next one computes again.
+
+    Make it an error in tests: ``filterwarnings = ["error::afresh.errors.UncachedWarning"]``.
+    """

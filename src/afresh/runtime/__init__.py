@@ -1,0 +1,1 @@
+"""What drives the flows: single-flight, clocks, the engine behind the facades."""

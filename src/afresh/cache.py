@@ -1,0 +1,227 @@
+"""`Cache`: the facade for plain code. `Cache.aio` is the one for coroutines, with the same names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+
+from afresh.codec.msgpack import codec_for
+from afresh.codec.values import CodecValues
+from afresh.core.keys import Namespace
+from afresh.core.suggest import names_nearest_option
+from afresh.core.units import Duration, duration_ms
+from afresh.errors import ConfigurationError
+from afresh.facade import MISSING, Defaults, Facade, Near, _capped, _not_yet
+from afresh.runtime import operations
+from afresh.runtime.engine import Engine
+from afresh.runtime.run_now import run_now
+from afresh.telemetry.counters import FunctionStats
+
+if TYPE_CHECKING:
+    from afresh.aio import AsyncCache
+    from afresh.core.results import Receipt
+    from afresh.recurrence import Recurrence, Recurrent
+
+__all__ = ["Cache"]
+
+R = TypeVar("R")
+D = TypeVar("D")
+T = TypeVar("T")
+
+
+class Cache(Facade):
+    """A cache on Redis or Valkey. One object serves threads, event loops and forked processes; making one does no I/O.
+
+    When the server fails, reads are misses and writes are not stored; a call spends at most `budget` on each of its round trips.
+
+    Args:
+        url: ``redis://``, ``rediss://``, ``unix://``, ``memory://`` (inside the process) or ``embedded://`` (a private Valkey; with a
+            directory, shared by the processes that name it). Default: the environment's ``AFRESH_URL``, read at first use.
+        namespace: what all its names on the server begin with; no braces or white space.
+        ttl: how long entries are fresh by default, up to 30 days.
+        stale_ttl: how long after that memoized results may be served while one caller computes anew. Default: not at all.
+        near: not available in this version.
+        budget: how long the server may take for a round trip. Default: 250 ms.
+        durable: not available in this version.
+
+    Raises:
+        ConfigurationError: for anything that cannot work; passwords are not repeated.
+    """
+
+    @names_nearest_option
+    def __init__(  # noqa: PLR0913  one option, one keyword
+        self,
+        url: str | None = None,
+        *,
+        namespace: str = "afresh",
+        ttl: Duration = "5m",
+        stale_ttl: Duration = 0,
+        near: Near | None = None,
+        budget: Duration = "250ms",
+        durable: bool = False,
+    ) -> None:
+        if near is not None:
+            raise _not_yet("the near tier, Cache(near=)")
+        if durable:
+            raise _not_yet("Cache(durable=)")
+        budget_ms = duration_ms(budget, what="budget")
+        if not budget_ms:
+            msg = "budget must be more than 0: it is how long the server may take to answer, 250 ms by default."
+            raise ConfigurationError(msg)
+        defaults = Defaults(_capped(duration_ms(ttl, what="ttl")), _capped(duration_ms(stale_ttl, what="stale_ttl")))
+        values = CodecValues(codec_for(None))
+        super().__init__(Engine(url, namespace=Namespace(namespace), values=values, budget_s=budget_ms / 1000), defaults)
+
+    @cached_property
+    def aio(self) -> AsyncCache:
+        """The same cache for coroutines: same names, awaited."""
+        from afresh.aio import AsyncCache  # noqa: PLC0415  not every program is asynchronous
+
+        return AsyncCache(self._engine, self._defaults)
+
+    @overload
+    def get(self, key: str) -> Any: ...
+    @overload
+    def get(self, key: str, default: D, /) -> Any | D: ...
+    @overload
+    def get(self, key: str, *, type: type[T]) -> T | None: ...
+    @overload
+    def get(self, key: str, default: D, /, *, type: type[T]) -> T | D: ...
+    def get(self, key: str, default: Any = None, /, *, type: Any = None) -> Any:
+        """Return the value stored under a key, a copy of its own, or the default. A failing server is a miss.
+
+        Args:
+            key: the application's key, or a memoized call's from `handle.key(...)`.
+            default: what to return when there is nothing.
+            type: what the value is: finds classes that are local to a function, too. Anything else stored is a miss.
+
+        Cost: 1 round trip; 2 for an entry with tags.
+        """
+        return run_now(operations.get(self._engine.sync_ports(), self._keyed(key, kind=type), default))
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return what is stored of these keys. Cost: 1 round trip in all; 2 if an entry has tags."""
+        keys = list(dict.fromkeys(keys))
+        found = run_now(operations.get_many(self._engine.sync_ports(), [self._keyed(key) for key in keys], MISSING))
+        return {key: value for key, value in zip(keys, found, strict=True) if value is not MISSING}
+
+    def set(self, key: str, value: object, *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> None:
+        """Store a value. A bare set races other writers: prefer `get_or_compute`, whose value cannot be older than an invalidation.
+
+        Args:
+            key: the application's key.
+            value: plain data, or an object that comes back equal and of the same type (docs/reference/values.md).
+            ttl: how long; 0 drops what is stored.
+            tags: what invalidates it besides its key.
+
+        Raises:
+            UnencodableValue: if the value cannot be stored faithfully; nothing is changed then.
+
+        Cost: 2 round trips.
+        """
+        run_now(operations.put(self._engine.sync_ports(), self._keyed(key, ttl, tags), value))
+
+    def set_many(self, values: Mapping[str, object], *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> None:
+        """Store several values. Cost: 2 round trips in all. See `set`."""
+        tags = tuple(tags)
+        pairs = [(self._keyed(key, ttl, tags), value) for key, value in values.items()]
+        run_now(operations.put_many(self._engine.sync_ports(), pairs))
+
+    def add(self, key: str, value: object, *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> bool:
+        """Store a value if there is none: True for exactly one of several callers. False if the server failed. Cost: 3 round trips."""
+        return run_now(operations.add(self._engine.sync_ports(), self._keyed(key, ttl, tags), value))
+
+    def incr(self, key: str, by: int = 1, *, ttl: Duration = MISSING) -> int:
+        """Add to a number of any size, beginning at 0, and return the sum. Its lifetime stays; `ttl` is for a new one.
+
+        Cost: 1 round trip; 3 for the first.
+
+        Raises:
+            NotAnInteger: if something else is stored.
+            StoreError: if the server failed: the number may or may not have changed.
+        """
+        total = run_now(operations.incr(self._engine.sync_ports(), self._keyed(key, ttl), by, create=True))
+        assert total is not None
+        return total
+
+    def touch(self, key: str, *, ttl: Duration = MISSING) -> bool:
+        """Give an entry a new lifetime from now on. False if there is none. Cost: 1 round trip; 2 with tags."""
+        return run_now(operations.touch(self._engine.sync_ports(), self._keyed(key, ttl)))
+
+    def ttl(self, key: str) -> float | None:
+        """Return how many seconds an entry is fresh for; None if there is none. Cost: 1 round trip."""
+        return run_now(operations.ttl_s(self._engine.sync_ports(), self._keyed(key)))
+
+    def get_or_compute(
+        self, key: str, compute: Callable[[], R], *, ttl: Duration | Callable[[R], Duration] = MISSING, tags: Iterable[str] = ()
+    ) -> R:
+        """Return the value of a key, computing and storing it if there is none. Guarantees and cost as for a memoized function."""
+        result: R = self._engine.compute(self._computed(key, ttl, tags), compute)
+        return result
+
+    def invalidate(self, *keys: str) -> Receipt:
+        """Forget entries by key: no read that starts after the receipt says `applied` returns a value computed before this call.
+
+        Args:
+            keys: the application's, and memoized calls' from `handle.key(...)`.
+
+        Cost: 1 round trip, whatever their number. Never raises for the server.
+        """
+        return run_now(operations.invalidate(self._engine.sync_ports(), self._key_targets(keys)))
+
+    def invalidate_tags(self, *tags: str) -> Receipt:
+        """Forget every entry that depends on one of these tags, functions' `tag` among them. Cost: 1 round trip, whatever their number."""
+        return run_now(operations.invalidate(self._engine.sync_ports(), self._tag_targets(tags)))
+
+    def invalidate_all(self) -> Receipt:
+        """Forget the whole namespace. Nothing else on the server is touched. Cost: 1 round trip, whatever its size."""
+        return run_now(operations.invalidate(self._engine.sync_ports(), self._everything()))
+
+    def writing(self, *tags: str) -> AbstractContextManager[None]:
+        """Not available in this version."""
+        raise _not_yet("writing()")
+
+    def lock(self, name: str, *, ttl: Duration, wait: Duration = MISSING) -> AbstractContextManager[Any]:
+        """Not available in this version."""
+        raise _not_yet("lock()")
+
+    def explain(self, key: str) -> Any:
+        """Not available in this version."""
+        raise _not_yet("explain()")
+
+    @overload
+    def recurrence(self, *, base: Mapping[int, R], name: str | None = None) -> Recurrent[R]: ...
+    @overload
+    def recurrence(self, *, base: Mapping[int, R], name: str | None = None, ttl: Duration) -> Callable[[Callable[..., R]], Recurrence[R]]: ...
+    @names_nearest_option
+    def recurrence(self, *, base: Mapping[int, Any], name: str | None = None, ttl: Duration = MISSING) -> Any:
+        """Return a decorator for a function of n and the values before it: a memo table in one Redis hash.
+
+        See `afresh.recurrence.Recurrence` for what it guarantees.
+
+        Args:
+            base: the first values, by consecutive numbers from 0 or more; as many as the function takes previous values.
+            name: of the table. Default: the function's module and qualname.
+            ttl: how long the table lives after it last grew, up to 30 days. Default: 30 days.
+        """
+        from afresh.recurrence import recurrence  # noqa: PLC0415  not every program has one
+
+        ttl_ms = None if ttl is MISSING else self._ttl_ms(ttl)
+        return recurrence(self._engine, base, name=name, ttl_ms=ttl_ms)
+
+    def stats(self) -> dict[str, FunctionStats]:
+        """Return what happened in this process, by function; keys' operations count under ``keys``. No I/O."""
+        counters = self._engine.counters
+        return {owner: counters.stats(owner) for owner in counters.owners()}
+
+    def close(self) -> None:
+        """Close the connections, and leave the embedded server. Using the cache again opens it again."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

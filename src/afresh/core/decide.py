@@ -1,0 +1,127 @@
+"""What a reader may do with what it found. Pure: the entry, the stamps and the time go in, a verdict comes out.
+
+States, by the age of a valid entry (`created` to `fresh until` is its ttl)::
+
+    fresh ──▶ stale ──▶ expired
+      └─ any of them, once a stamp differs: miss (an invalidated value is never served, however young)
+
+The early refresh comes between fresh and stale (`refresh-due`) when policies ask for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from afresh.core.envelope import FOR_EVER, SEEN_BYTES, Entry, parse
+from afresh.core.stamps import Needs, is_clean
+from afresh.errors import StoreError
+
+__all__ = ["Cause", "State", "Verdict", "classify", "undeclared"]
+
+
+class State(StrEnum):
+    """Freshness of what was found."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    EXPIRED = "expired"
+    MISS = "miss"
+
+
+class Cause(StrEnum):
+    """Why there was nothing to serve."""
+
+    COLD = "cold"
+    EXPIRED = "expired"
+    INVALIDATED = "invalidated"
+    EVICTED = "stamp evicted"
+    DIRTY = "open transaction"
+    SCHEMA = "schema"
+    FOREIGN = "foreign"
+    UNDECODABLE = "undecodable"
+    UNAVAILABLE = "unavailable"
+    BYPASS = "bypass"
+
+
+class Verdict(NamedTuple):
+    """What was found. `cause` is set unless the entry may be served; `seen` names what is there for a claim."""
+
+    state: State
+    cause: Cause | None
+    entry: Entry | None
+    seen: bytes
+
+
+def undeclared(raw: object, needs: Needs) -> list[bytes]:
+    """Return the hashes of the tags that the entry depends on and the caller did not declare: their stamps must be read, too."""
+    entry = parse(raw) if isinstance(raw, bytes) else None
+    if entry is None or not entry.tags:
+        return []
+    declared = {tag.hash for tag in needs.tags}
+    return [name for name in entry.tag_stamps() if name not in declared]
+
+
+def classify(  # noqa: PLR0913  the whole input of the decision
+    raw: object,
+    stamps: Sequence[object],
+    needs: Needs,
+    *,
+    schema: int,
+    now_ms: int,
+    stale_ttl_ms: int = 0,
+    others: Mapping[bytes, object] | None = None,
+) -> Verdict:
+    """Decide what the bytes under a value key are to this caller.
+
+    Args:
+        raw: the reply to GET: bytes, None, or the store's refusal.
+        stamps: the replies to `needs.reads`, in order.
+        needs: what the caller depends on.
+        schema: the fingerprint that the caller's type has now.
+        now_ms: the server's time.
+        stale_ttl_ms: how long after its ttl the caller would take the entry.
+        others: the stamps of `undeclared` tags, by hash.
+    """
+    if raw is None:
+        return Verdict(State.MISS, Cause.COLD, None, b"")
+    if isinstance(raw, StoreError):  # a list or a hash, put there by somebody else
+        return Verdict(State.MISS, Cause.FOREIGN, None, b"")
+    assert isinstance(raw, bytes)
+    entry = parse(raw)
+    if entry is None:
+        return Verdict(State.MISS, Cause.FOREIGN, None, raw[:SEEN_BYTES])
+    if entry.schema != schema:
+        return Verdict(State.MISS, Cause.SCHEMA, entry, entry.prefix)
+    if entry.vector != needs.vector(stamps) or entry.flags & 3 != needs.flags:
+        cause = _mismatch(entry, stamps, needs, others or {})
+        if cause is not None:
+            return Verdict(State.MISS, cause, entry, entry.prefix)
+    # A writer whose clock ran ahead gains nothing by it: its entry counts as created now.
+    until = entry.fresh_until_ms - max(0, entry.created_ms - now_ms)
+    if entry.fresh_until_ms == FOR_EVER or now_ms < until:
+        return Verdict(State.FRESH, None, entry, entry.prefix)
+    if now_ms < until + stale_ttl_ms:
+        return Verdict(State.STALE, None, entry, entry.prefix)
+    return Verdict(State.EXPIRED, Cause.EXPIRED, entry, entry.prefix)
+
+
+def _mismatch(entry: Entry, stamps: Sequence[object], needs: Needs, others: Mapping[bytes, object]) -> Cause | None:
+    if entry.flags & 3 != needs.flags:
+        return Cause.FOREIGN
+    held = entry.tag_stamps()
+    implicit = entry.vector[: 8 * needs.implicit]
+    pairs: list[tuple[bytes | None, object]] = []
+    for at, (tag, now) in enumerate(zip(needs.tags, stamps, strict=True)):
+        then = implicit[8 * at : 8 * at + 8] if at < needs.implicit else held.pop(tag.hash, None)
+        pairs.append((then, now))
+    pairs += [(then, others.get(name)) for name, then in held.items()]
+    for then, now in pairs:
+        if now is None:
+            return Cause.EVICTED
+        if not is_clean(now):
+            return Cause.DIRTY
+        if then != now:
+            return Cause.INVALIDATED
+    return None

@@ -1,0 +1,105 @@
+"""An entry's bytes. Everything little-endian; version 1.
+
+::
+
+    offset size
+     0      2   magic            AF FE
+     2      1   version          1
+     3      1   flags            1 namespace stamp, 2 function stamp, 4 compressed, 8 signed
+     4      1   codec            who encoded the payload; 1 = the digits of an integer
+     5      1   tags             how many tag stamps, 0 to 255
+     6      2   dictionary       of the compression; 0 = none
+     8      8   created          ms since the epoch, by the server's clock
+    16      8   fresh until      the same; 2**64 - 1 = for ever
+    24      4   cost             of the compute, microseconds, saturating
+    28      4   schema           fingerprint of the value's type; 0 = none
+    32      8   namespace's stamp, if flagged
+            8   function's stamp, if flagged
+           16   per tag: 8 hash, 8 stamp
+            …   payload
+
+The bytes before the payload are the *prefix*. Whether an entry is valid depends on its prefix alone, which is why a claim names what it
+saw by the prefix. Scripts read offsets 0 to 5 and 16 (incr.lua, touch.lua): a change here is a change there.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+__all__ = ["FOR_EVER", "HEADER_BYTES", "MAX_TAGS", "SEEN_BYTES", "Entry", "Flag", "pack_prefix", "parse"]
+
+_HEADER = struct.Struct("<2sBBBBHQQII")
+_MAGIC: Final = b"\xaf\xfe"
+_VERSION: Final = 1
+HEADER_BYTES: Final = _HEADER.size
+MAX_TAGS: Final = 255
+FOR_EVER: Final = 2**64 - 1
+# What names bytes that are no envelope in a claim: their beginning.
+SEEN_BYTES: Final = 64
+_MAX_COST: Final = 2**32 - 1
+
+
+class Flag:
+    """Bits of the flags byte."""
+
+    NAMESPACE: Final = 1
+    FUNCTION: Final = 2
+    COMPRESSED: Final = 4
+    SIGNED: Final = 8
+
+
+class Entry(NamedTuple):
+    """A parsed envelope. `raw` is all of it; the payload begins at `offset`."""
+
+    flags: int
+    codec: int
+    created_ms: int
+    fresh_until_ms: int
+    cost_us: int
+    schema: int
+    dictionary: int
+    tags: int
+    offset: int
+    raw: bytes
+
+    @property
+    def vector(self) -> bytes:
+        """The stamps as stored: the namespace's and function's alone, then hash and stamp of each tag."""
+        return self.raw[HEADER_BYTES : self.offset]
+
+    @property
+    def prefix(self) -> bytes:
+        """Header and stamps."""
+        return self.raw[: self.offset]
+
+    @property
+    def payload(self) -> memoryview:
+        """The encoded value, not copied."""
+        return memoryview(self.raw)[self.offset :]
+
+    def tag_stamps(self) -> dict[bytes, bytes]:
+        """Stamps by tag hash, without the namespace's and the function's."""
+        raw, start = self.raw, self.offset - 16 * self.tags
+        return {raw[at : at + 8]: raw[at + 8 : at + 16] for at in range(start, self.offset, 16)}
+
+
+def parse(raw: bytes) -> Entry | None:
+    """Return the entry in `raw`, or None for bytes that are no envelope of a version known here."""
+    if len(raw) < HEADER_BYTES:
+        return None
+    magic, version, flags, codec, tags, dictionary, created, until, cost, schema = _HEADER.unpack_from(raw)
+    if magic != _MAGIC or version != _VERSION:
+        return None
+    offset = HEADER_BYTES + 8 * (flags & 1) + 4 * (flags & 2) + 16 * tags
+    if len(raw) < offset:
+        return None
+    return Entry(flags, codec, created, until, cost, schema, dictionary, tags, offset, raw)
+
+
+def pack_prefix(  # noqa: PLR0913  the header's fields, each named at the call
+    vector: bytes, *, flags: int, codec: int, tags: int, created_ms: int, fresh_until_ms: int, cost_us: int, schema: int
+) -> bytes:
+    """Return header and stamps; the payload follows them."""
+    cost = min(cost_us, _MAX_COST)
+    return _HEADER.pack(_MAGIC, _VERSION, flags, codec, tags, 0, created_ms, fresh_until_ms, cost, schema) + vector

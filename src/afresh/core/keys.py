@@ -1,0 +1,155 @@
+"""Names on the server: namespaces, ids, tags, and the slot twins of a key.
+
+A namespace owns these names; each script of afresh touches the names of one id, or of one tag, and so one cluster slot::
+
+    <ns>:v:{<id>}    the entry                     <ns>:t:{<h>}    the stamp of a tag
+    <ns>:l:{<id>}    its lease                     <ns>:h:{<name>} a memo table
+    <ns>:t:{<id>}    its own stamp
+
+``<id>`` is a kind (``f`` function, ``k`` user key), ``:`` and text, or ``#`` and a digest. Text is escaped so that it holds no brace;
+``h`` is 16 hex digits, which no id can be, since an id has ``:`` or ``#`` as its second character.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import crc_hqx
+from hashlib import blake2b
+from itertools import count
+from typing import NamedTuple, final
+from urllib.parse import quote
+
+from afresh.errors import ConfigurationError
+
+__all__ = ["SLOTS", "Key", "Names", "Namespace", "Tag", "function_id", "key_slot", "twins", "user_id"]
+
+SLOTS = 16384
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/@=,+<>-]{1,120}", re.ASCII)
+_NAME_SAFE = "<>/-@+=,"
+_LONGEST = 120
+
+
+@final
+class Key(str):
+    """The id of a memoized call, as ``handle.key(...)`` gives it.
+
+    Opaque, and of a type of its own: an application's ``str`` key never names the same entry.
+    """
+
+    __slots__ = ("function",)
+    function: str | None
+
+    def __new__(cls, text: str, function: str | None = None) -> Key:
+        key = super().__new__(cls, text)
+        key.function = function
+        return key
+
+    def __reduce__(self) -> tuple[type[Key], tuple[str, str | None]]:
+        return Key, (str(self), self.function)
+
+
+class Names(NamedTuple):
+    """What belongs to one id on the server; all three share a slot."""
+
+    value: str
+    lease: str
+    stamp: str
+
+
+class Tag(NamedTuple):
+    """A tag as the server knows it."""
+
+    hash: bytes
+    key: str
+
+
+def user_id(key: str) -> str:
+    """Return the id of an application's key. Injective."""
+    return "k" + _text(key, ":")
+
+
+def function_id(name: str, version: int | str = 0) -> str:
+    """Return the id of a function, to which the canonical arguments are appended. Holds no ``:`` or ``#`` but its own."""
+    text = name if version == 0 and isinstance(version, int) else f"{name}@{version}"
+    return "f" + _text(text, "")
+
+
+def _text(text: str, safe: str) -> str:
+    if _PLAIN.fullmatch(text) and (safe == ":" or ":" not in text):
+        return ":" + text
+    escaped = quote(text, safe=_NAME_SAFE + safe, errors="surrogatepass")
+    if len(escaped) <= _LONGEST:
+        return ":" + escaped
+    return "#" + blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+class Namespace:
+    """The names of one cache.
+
+    Args:
+        name: letters of your choice; no braces, white space or control characters, at most 120 characters.
+
+    Raises:
+        ConfigurationError: if the name cannot be one.
+    """
+
+    __slots__ = ("name", "tag")
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not re.fullmatch(r"[^\s{}\x00-\x20\x7f]{1,120}", name):
+            msg = (
+                f"namespace={name!r} cannot be a namespace: use 1 to 120 characters without braces (they would move keys to "
+                f"another cluster slot), white space or control characters."
+            )
+            raise ConfigurationError(msg)
+        self.name = name
+        self.tag = self.tag_of("afresh:namespace")
+
+    def names(self, identity: str) -> Names:
+        """Return the three names of an id."""
+        name = self.name
+        return Names(f"{name}:v:{{{identity}}}", f"{name}:l:{{{identity}}}", f"{name}:t:{{{identity}}}")
+
+    def names_of(self, key: str) -> Names:
+        """Return the names of an application's key, or of a memoized call's ``Key``."""
+        return self.names(key if isinstance(key, Key) else user_id(key))
+
+    def tag_of(self, tag: str) -> Tag:
+        """Return a tag's hash and the name of its stamp."""
+        digest = blake2b(tag.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        return Tag(digest, self.stamp_key(digest))
+
+    def stamp_key(self, tag_hash: bytes) -> str:
+        """Return the name of the stamp of a tag known by its hash."""
+        return f"{self.name}:t:{{{tag_hash.hex()}}}"
+
+    def table(self, name: str) -> str:
+        """Return the name of a memo table's hash."""
+        return f"{self.name}:h:{{{_text(name, '').removeprefix(':')}}}"
+
+    @staticmethod
+    def function_tag(identity: str) -> str:
+        """Return the implicit tag of a function. ``afresh:`` is kept for these: naming one means that function."""
+        return "afresh:" + identity
+
+
+def key_slot(key: str) -> int:
+    """Return the cluster slot of a key (CRC16 of its hash tag, or of the whole key)."""
+    return crc_hqx(_hash_tag(key).encode("utf-8", "surrogatepass"), 0) % SLOTS
+
+
+def _hash_tag(key: str) -> str:
+    start = key.find("{")
+    end = key.find("}", start + 1)
+    return key[start + 1 : end] if start >= 0 and end > start + 1 else key
+
+
+def twins(namespace: str, value: str) -> Names:
+    """Return the names for an entry whose value key is given from outside (Django's ``prefix:version:key``), all in its slot."""
+    tag = _hash_tag(value)
+    rest = "" if tag == value else value
+    if "}" in tag or not tag:  # such a key is hashed whole and cannot be quoted in braces: find a tag of the same slot
+        slot = key_slot(value)
+        tag = next(text for text in map(str, count()) if crc_hqx(text.encode(), 0) % SLOTS == slot)
+        rest = value
+    return Names(value, f"{namespace}:l:{{{tag}}}{rest}", f"{namespace}:t:{{{tag}}}{rest}")

@@ -1,0 +1,223 @@
+"""What a flow may ask of a store: one class per command or script, each on one slot.
+
+A flow sends a *flight*: a list of operations that leave in one write and come back in order. The fields of a script's operation are
+its KEYS and then its ARGV, in order, so a store needs no table of arguments; `afresh/scripts/<name>.lua` says what each does.
+Bytes go in, bytes come out: no operation knows of values, codecs or policies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeAlias
+
+__all__ = [
+    "COMMANDS",
+    "SCRIPTS",
+    "Abandon",
+    "Bump",
+    "Claim",
+    "Commit",
+    "Get",
+    "HashGet",
+    "Incr",
+    "Invalidate",
+    "Op",
+    "Put",
+    "Scan",
+    "Seize",
+    "Stamp",
+    "Swap",
+    "TableExtend",
+    "TableStart",
+    "Touch",
+    "Unlink",
+]
+
+
+class Get(NamedTuple):
+    """GET. Reply: bytes or None."""
+
+    key: str
+
+
+class HashGet(NamedTuple):
+    """HMGET. Reply: one bytes or None per field."""
+
+    key: str
+    fields: tuple[str, ...]
+
+
+class Unlink(NamedTuple):
+    """UNLINK. Reply: how many there were."""
+
+    key: str
+    more: tuple[str, ...] = ()
+
+
+class Scan(NamedTuple):
+    """SCAN cursor MATCH pattern COUNT n. Reply: [next cursor, keys]."""
+
+    cursor: int
+    pattern: str
+    count: int
+
+
+class Seize(NamedTuple):
+    """PSETEX: take the lease from whoever has it. Reply: OK."""
+
+    lease: str
+    lease_ms: int
+    mark: bytes
+
+
+class Claim(NamedTuple):
+    """Take the lease, if the entry is still what the reader saw. Reply: [0, the entry that changed] | [1] ours | [2, the holder's mark]."""
+
+    value: str
+    lease: str
+    seen: bytes
+    mark: bytes
+    lease_ms: int
+
+
+class Stamp(NamedTuple):
+    """Read a stamp, creating it if absent, and see to it that it lives `ttl_ms` more (0: for ever). Reply: the stamp."""
+
+    key: str
+    fresh: bytes
+    ttl_ms: int
+
+
+class Commit(NamedTuple):
+    """Store the entry and drop the lease, if the lease is still ours. Reply: 1 stored, 0 not."""
+
+    value: str
+    lease: str
+    mark: bytes
+    envelope: bytes
+    ttl_ms: int
+
+
+class Abandon(NamedTuple):
+    """Drop the lease, if it is still ours. Reply: 1 dropped, 0 not."""
+
+    lease: str
+    mark: bytes
+
+
+class Put(NamedTuple):
+    """Store the entry whatever is there (`ttl_ms` 0: for ever), and end any compute's claim on it. Reply: 1."""
+
+    value: str
+    lease: str
+    envelope: bytes
+    ttl_ms: int
+
+
+class Swap(NamedTuple):
+    """Put, if what is there begins with `seen` (b"": if nothing is there). Reply: 1 stored, 0 something else is there."""
+
+    value: str
+    lease: str
+    seen: bytes
+    envelope: bytes
+    ttl_ms: int
+
+
+class Incr(NamedTuple):
+    """Add to an integer entry of few digits. Reply: [1, envelope as it is now] | [0, envelope: do it by Swap] | [-1] absent."""
+
+    value: str
+    lease: str
+    by: int
+
+
+class Touch(NamedTuple):
+    """Give an entry a new lifetime (0: for ever). `fresh_until` is its header field. Reply: its prefix (and some payload), or None."""
+
+    value: str
+    lease: str
+    fresh_until: bytes
+    ttl_ms: int
+
+
+class Invalidate(NamedTuple):
+    """Drop the entry and the lease and renew the key's stamp for `ttl_ms`. Reply: [entries dropped, 1 if the stamp was renewed]."""
+
+    value: str
+    lease: str
+    stamp: str
+    fresh: bytes
+    ttl_ms: int
+
+
+class Bump(NamedTuple):
+    """Renew a tag's stamp if there is one; a dirty one stays dirty; a full server drops it. Reply: 1."""
+
+    key: str
+    fresh: bytes
+
+
+class TableStart(NamedTuple):
+    """Begin a memo table anew with its rows `first`, `first`+1, …, if its fence is still `seen` (b"": none). Reply: the fence now."""
+
+    key: str
+    seen: bytes
+    fence: bytes
+    ttl_ms: int
+    first: int
+    rows: tuple[bytes, ...]
+
+
+class TableExtend(NamedTuple):
+    """Write rows `first`, `first`+1, … under an unchanged fence, if they touch the table. Reply: 1 written, 0 refused."""
+
+    key: str
+    fence: bytes
+    ttl_ms: int
+    first: int
+    rows: tuple[bytes, ...]
+
+
+Op: TypeAlias = (
+    Get
+    | HashGet
+    | Unlink
+    | Scan
+    | Seize
+    | Claim
+    | Stamp
+    | Commit
+    | Abandon
+    | Put
+    | Swap
+    | Incr
+    | Touch
+    | Invalidate
+    | Bump
+    | TableStart
+    | TableExtend
+)
+
+# The words before an operation's fields. A field that is a tuple is laid out flat.
+COMMANDS: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
+    {Get: ("GET",), HashGet: ("HMGET",), Unlink: ("UNLINK",), Seize: ("PSETEX",)}
+)
+# The script's name and how many of the operation's first fields are its keys.
+SCRIPTS: Final[Mapping[type, tuple[str, int]]] = MappingProxyType(
+    {
+        Claim: ("claim", 2),
+        Stamp: ("stamp", 1),
+        Commit: ("commit", 2),
+        Abandon: ("abandon", 1),
+        Put: ("put", 2),
+        Swap: ("swap", 2),
+        Incr: ("incr", 2),
+        Touch: ("touch", 2),
+        Invalidate: ("invalidate", 3),
+        Bump: ("bump", 1),
+        TableStart: ("table_start", 1),
+        TableExtend: ("table_extend", 1),
+    }
+)

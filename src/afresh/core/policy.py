@@ -1,0 +1,51 @@
+"""How long an entry lives and how long a caller waits for it: the numbers behind a function's or a key's options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from afresh.core.units import MAX_TTL_MS
+
+__all__ = ["KEY_STAMP_MS", "LEASE_MS", "POLL_MS", "WAIT_MS", "Policy", "hard_ttl_ms", "tag_ttl_ms"]
+
+# How long a claim keeps other processes from computing. A compute that takes longer is not stored.
+LEASE_MS: Final = 60_000
+# How long a caller waits for somebody else's computation before it computes for itself.
+WAIT_MS: Final = 10_000
+# Between two looks at a lease that another process holds: the first and the longest pause.
+POLL_MS: Final = (2, 50)
+# A key's own stamp outlives the invalidation only as long as somebody may have captured it meanwhile.
+KEY_STAMP_MS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What holds for the entries of one function, or of one call.
+
+    Attributes:
+        ttl_ms: how long an entry is fresh; 0 stores nothing, None never ends (Django's ``timeout=None``).
+        stale_ttl_ms: how long after that it may be served while one caller computes anew.
+        wait_ms: how long a caller waits for another's computation.
+        ttl_of: the ttl in ms as a function of the value, instead of `ttl_ms`.
+    """
+
+    ttl_ms: int | None
+    stale_ttl_ms: int = 0
+    wait_ms: int = WAIT_MS
+    ttl_of: Callable[[Any], int] | None = None
+
+    def ttl_for(self, value: object) -> int | None:
+        """Return how long an entry with this value is fresh."""
+        return self.ttl_ms if self.ttl_of is None else self.ttl_of(value)
+
+
+def hard_ttl_ms(ttl_ms: int | None, stale_ttl_ms: int) -> int:
+    """Return the PX of an entry, at most 30 days; 0 for one that never ends."""
+    return 0 if ttl_ms is None else min(ttl_ms + stale_ttl_ms, MAX_TTL_MS)
+
+
+def tag_ttl_ms(hard_ms: int) -> int:
+    """Return the least PX of a tag's stamp under which an entry of that PX is stored: it must outlive the entry."""
+    return 2 * hard_ms

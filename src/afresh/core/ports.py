@@ -1,0 +1,201 @@
+"""What the flows need from outside. Each Protocol has a synchronous and an asynchronous implementation (or one that is both)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from afresh.core.envelope import Entry
+from afresh.core.ops import Op
+
+__all__ = ["Clock", "Codec", "Encoded", "Events", "Flight", "Flights", "Outcome", "Ports", "Seat", "Store", "Values"]
+
+
+class Store(Protocol):
+    """A server, or something that behaves like one."""
+
+    async def flight(self, ops: Sequence[Op], /) -> list[Any]:
+        """Run the operations in order, in one write, and return their replies.
+
+        An operation that the server refuses has a `StoreRefused` as its reply; the others are not affected by it.
+
+        Raises:
+            StoreUnavailable: if the server was not reached or did not answer in time; some operations may have run.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Time."""
+
+    def now_ms(self) -> int:
+        """Return the server's time, ms since the epoch."""
+        ...
+
+    def ticks_us(self) -> int:
+        """Return a monotonic reading in µs, for measuring."""
+        ...
+
+    async def sleep_ms(self, duration_ms: float, /) -> None:
+        """Let that much time pass."""
+        ...
+
+
+class Outcome(Protocol):
+    """What a flight left for those who waited for it. `envelope` is None if they must see for themselves."""
+
+    @property
+    def envelope(self) -> bytes | None: ...
+
+    @property
+    def alone(self) -> bool:
+        """True if they should compute without waiting for each other: the value cannot be shared."""
+        ...
+
+
+class Flight(Protocol):
+    """One computation that others may wait for, seen by its leader."""
+
+    @property
+    def leads(self) -> Literal[True]: ...
+
+    def mark(self) -> None:
+        """Note that the operation whose result will be shared starts now: who is waiting so far may have it in any case."""
+        ...
+
+    def start_compute(self) -> None:
+        """Note that this thread or task computes from now on."""
+        ...
+
+    def end_compute(self) -> None:
+        """Note that it does not any more."""
+        ...
+
+    def close(self) -> None:
+        """Let nobody join any more."""
+        ...
+
+    def finish(self, envelope: bytes | None, *, proven: bool = False, alone: bool = False) -> None:
+        """Wake everybody. Who joined after the last `mark` gets the envelope only if it is `proven`. The first call counts."""
+        ...
+
+
+class Seat(Protocol):
+    """A place in somebody else's flight."""
+
+    @property
+    def leads(self) -> Literal[False]: ...
+
+
+class Flights(Protocol):
+    """Single-flight within the process, over threads and loops alike."""
+
+    def follow(self, key: str, /) -> Seat | None:
+        """Join the flight on this key, if there is one that may be joined by this caller."""
+        ...
+
+    def enter(self, key: str, /) -> Flight | Seat | None:
+        """Lead a new flight, or join; None if the caller must not wait (the flight needs this very caller to proceed)."""
+        ...
+
+    async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:  # noqa: ANN401  the implementation's own Seat
+        """Wait for the flight's end; None when the time is up."""
+        ...
+
+
+class Events(Protocol):
+    """Who listens to what happened. Never blocks."""
+
+    def hit(self, function: str, *, stale: bool = False) -> None:
+        """An entry was served."""
+        ...
+
+    def miss(self, function: str, cause: str) -> None:
+        """None was."""
+        ...
+
+    def computed(self, function: str, cost_us: int) -> None:
+        """A compute returned."""
+        ...
+
+    def not_stored(self, function: str, reason: str) -> None:
+        """A computed value was not stored."""
+        ...
+
+    def unencodable(self, function: str, error: Exception) -> None:
+        """A computed value was not stored because it cannot be. May raise, where the user made the warning an error."""
+        ...
+
+    def suppressed(self, operation: str, error: Exception) -> None:
+        """The store failed and the call went on without it."""
+        ...
+
+
+class Codec(Protocol):
+    """Turns values into bytes and back, faithfully or not at all."""
+
+    @property
+    def codec_id(self) -> int:
+        """A byte of the envelope; from 128 up for codecs from outside afresh."""
+        ...
+
+    @property
+    def schema(self) -> int:
+        """Fingerprint (32 bits) of the type that this codec is for; an entry with another one is a miss. 0 for none."""
+        ...
+
+    def encode(self, value: object, /) -> bytes:
+        """Return the value's bytes.
+
+        Raises:
+            UnencodableValue: unless `decode` gives back an equal value of the same type.
+        """
+        ...
+
+    def decode(self, payload: bytes | memoryview, /) -> object:
+        """Return the value.
+
+        Raises:
+            UndecodablePayload: for bytes that do not decode.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value's payload and how it was made, for the envelope's header."""
+
+    codec: int
+    flags: int
+    payload: bytes
+
+
+class Values(Protocol):
+    """A codec with what surrounds it: integers as digits, compression, signature, the size limit."""
+
+    @property
+    def schema(self) -> int: ...
+
+    def encode(self, value: object, /) -> Encoded:
+        """Return the payload; raises `UnencodableValue`."""
+        ...
+
+    def seal(self, key: str, prefix: bytes, encoded: Encoded, /) -> bytes:
+        """Return the whole envelope."""
+        ...
+
+    def decode(self, key: str, entry: Entry, /) -> object:
+        """Return the value of an envelope; raises `UndecodablePayload`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything a flow needs, bundled."""
+
+    store: Store
+    clock: Clock
+    flights: Flights
+    events: Events
+    token: Callable[[int], bytes]

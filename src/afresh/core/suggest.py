@@ -1,0 +1,31 @@
+"""Errors for misspelt options that name the nearest right one."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import ParamSpec, TypeVar
+
+__all__ = ["names_nearest_option"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def names_nearest_option(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function's TypeError for an unknown keyword say which one may have been meant. For what is called rarely."""
+    known = [name for name in inspect.signature(function).parameters if name != "self"]
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in known:
+                nearest = get_close_matches(name, known, 1)
+                hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+                msg = f"{function.__qualname__}() has no option {name!r}.{hint} There are: {', '.join(known)}."
+                raise TypeError(msg)
+        return function(*args, **kwargs)
+
+    return checked

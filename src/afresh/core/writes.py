@@ -1,0 +1,224 @@
+"""Set, add, count, touch and invalidate: the flows that write without a compute.
+
+Each drops the lease of the key, so that a compute that began before it stores nothing over it. A write takes the current stamps first:
+its value belongs to the time of the call. It races other writers, as a bare SET does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from afresh.core.decide import Verdict, classify
+from afresh.core.envelope import FOR_EVER, Entry, pack_prefix, parse
+from afresh.core.flows import envelope_of, new_stamps
+from afresh.core.keys import Names
+from afresh.core.ops import Bump, Incr, Invalidate, Op, Put, Stamp, Swap, Touch, Unlink
+from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
+from afresh.core.ports import Encoded, Ports
+from afresh.core.reads import Request, look
+from afresh.core.stamps import STAMP_BYTES
+from afresh.errors import NotAnInteger, StoreError, StoreUnavailable, UndecodablePayload
+
+__all__ = ["Target", "add", "incr", "invalidate", "put", "put_many", "touch"]
+
+# How often a compare-and-set is tried again when others write the same key in between.
+_TRIES = 20
+
+
+class Target(NamedTuple):
+    """Something to invalidate: an entry by its names, with the stamp of its function if it has one; or a tag's stamp."""
+
+    names: Names | None
+    stamp: str | None
+
+
+def _ensured(replies: Sequence[Any]) -> Sequence[Any]:
+    """Return the replies; raise the first refusal among them."""
+    for reply in replies:
+        if isinstance(reply, StoreError):
+            raise reply
+    return replies
+
+
+async def _vector(ports: Ports, request: Request, ttl_ms: int | None) -> bytes | None:
+    """Return the stamps as they are now; None while a transaction keeps a tag dirty."""
+    needs = request.needs
+    stamps: Sequence[object] = ()
+    if needs.tags:
+        px_ms = tag_ttl_ms(hard_ttl_ms(ttl_ms, request.policy.stale_ttl_ms))
+        stamps = _ensured(await ports.store.flight(needs.stamping(new_stamps(ports, needs), px_ms)))
+    return needs.vector(stamps) if needs.is_storable else None
+
+
+async def put(ports: Ports, request: Request, value: object) -> bool:
+    """Store the value whatever is there; with ttl 0, or while a tag is dirty, drop what is there. True if stored.
+
+    Cost: 1 round trip without stamps, 2 with.
+
+    Raises:
+        UnencodableValue: before anything is written.
+        StoreError: if the server failed.
+    """
+    return await put_many(ports, [(request, value)])
+
+
+async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> bool:
+    """Do what `put` does for values whose requests share needs and policy, in the same round trips."""
+    request, value = pairs[0]
+    ttl_ms = request.policy.ttl_for(value)
+    encoded = [each.values.encode(value) for each, value in pairs]
+    vector = await _vector(ports, request, ttl_ms)
+    ops: list[Op] = []
+    for (each, _), payload in zip(pairs, encoded, strict=True):
+        names = each.names
+        if vector is None or ttl_ms == 0:
+            ops.append(Unlink(names.value, (names.lease,)))
+        else:
+            envelope = envelope_of(ports, each, payload, vector, ttl_ms=ttl_ms)
+            ops.append(Put(names.value, names.lease, envelope, hard_ttl_ms(ttl_ms, each.policy.stale_ttl_ms)))
+    _ensured(await ports.store.flight(ops))
+    return vector is not None and ttl_ms != 0
+
+
+async def add(ports: Ports, request: Request, value: object) -> bool:
+    """Store the value if there is no valid entry. True if stored: then nobody else's `add` is, until the entry ends.
+
+    Cost: 1 round trip without stamps, 3 with.
+
+    Raises:
+        UnencodableValue: before anything is written.
+        StoreError: if the server failed.
+    """
+    encoded = request.values.encode(value)
+    ttl_ms = request.policy.ttl_for(value)
+    vector = await _vector(ports, request, ttl_ms)
+    verdict = await look(ports, request) if request.needs.tags or ttl_ms == 0 else None
+    if vector is None or ttl_ms == 0:
+        return verdict is None or verdict.cause is not None
+    return await _swap(ports, request, envelope_of(ports, request, encoded, vector, ttl_ms=ttl_ms), verdict)
+
+
+async def _swap(ports: Ports, request: Request, envelope: bytes, verdict: Verdict | None) -> bool:
+    """Put the envelope where there is no valid entry, looking again at whatever turns up in between."""
+    names, policy = request.names, request.policy
+    px_ms = hard_ttl_ms(policy.ttl_ms, policy.stale_ttl_ms)
+    for _ in range(_TRIES):
+        if verdict is not None and verdict.cause is None:
+            return False
+        seen = b"" if verdict is None else verdict.seen
+        (reply,) = _ensured(await ports.store.flight((Swap(names.value, names.lease, seen, envelope, px_ms),)))
+        if reply == 1:
+            return True
+        verdict = await look(ports, request)
+    return False
+
+
+async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int | None:
+    """Add to an integer and return the sum; its lifetime stays. Without a valid entry: begin at 0, or return None.
+
+    Cost: 1 round trip; 2 more to begin, or for sums beyond 15 digits.
+
+    Raises:
+        NotAnInteger: if the entry holds something else.
+        StoreError: if the server failed: a counter is never wrong silently.
+    """
+    names, needs = request.names, request.needs
+    for _ in range(_TRIES):
+        answer, *stamps = _ensured(await ports.store.flight((Incr(names.value, names.lease, by), *needs.reads)))
+        raw = answer[1] if answer[0] >= 0 else None
+        verdict = classify(raw, stamps, needs, schema=request.values.schema, now_ms=ports.clock.now_ms())
+        if verdict.cause is None and verdict.entry is not None:
+            total = _integer(request, verdict.entry)
+            if answer[0] == 1:
+                return total
+            if await _replace(ports, request, verdict.entry, total + by):
+                return total + by
+        elif not create:
+            return None
+        else:
+            vector = await _vector(ports, request, request.policy.ttl_ms)
+            if vector is None:
+                return by
+            envelope = envelope_of(ports, request, request.values.encode(by), vector, ttl_ms=request.policy.ttl_ms)
+            if await _swap(ports, request, envelope, verdict):
+                return by
+    raise StoreUnavailable(f"incr of {request.names.value!r} was overtaken {_TRIES} times; try again.")
+
+
+def _integer(request: Request, entry: Entry) -> int:
+    try:
+        value = request.values.decode(request.names.value, entry)
+    except UndecodablePayload:
+        value = None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise NotAnInteger(request.names.value)
+    return value
+
+
+async def _replace(ports: Ports, request: Request, entry: Entry, total: int) -> bool:
+    """Put a new total in place of exactly this entry, whose vector and lifetime it keeps."""
+    encoded: Encoded = request.values.encode(total)
+    until = entry.fresh_until_ms
+    prefix = pack_prefix(
+        entry.vector,
+        flags=entry.flags & 3 | encoded.flags,
+        codec=encoded.codec,
+        tags=entry.tags,
+        created_ms=entry.created_ms,
+        fresh_until_ms=until,
+        cost_us=entry.cost_us,
+        schema=entry.schema,
+    )
+    envelope = request.values.seal(request.names.value, prefix, encoded)
+    px_ms = 0 if until == FOR_EVER else max(1, until - ports.clock.now_ms())
+    swap = Swap(request.names.value, request.names.lease, entry.raw, envelope, px_ms)
+    (reply,) = _ensured(await ports.store.flight((swap,)))
+    return bool(reply == 1)
+
+
+async def touch(ports: Ports, request: Request) -> bool:
+    """Give a valid entry the policy's ttl from now on. False if there is none. Cost: 1 round trip; 1 more with tags."""
+    names, needs, policy = request.names, request.needs, request.policy
+    ttl_ms = policy.ttl_ms
+    until = FOR_EVER if ttl_ms is None else ports.clock.now_ms() + ttl_ms
+    px_ms = hard_ttl_ms(ttl_ms, policy.stale_ttl_ms)
+    ops = (Touch(names.value, names.lease, until.to_bytes(8, "little"), px_ms), *needs.reads)
+    reply, *stamps = _ensured(await ports.store.flight(ops))
+    entry = parse(reply) if reply else None
+    if entry is None:
+        return False
+    others: dict[bytes, object] = {}
+    if entry.tags and request.namespace is not None:  # their stamps must live as long as the entry now does
+        hashes = list(entry.tag_stamps())
+        extend = [Stamp(request.namespace.stamp_key(name), ports.token(STAMP_BYTES), tag_ttl_ms(px_ms)) for name in hashes]
+        others = dict(zip(hashes, _ensured(await ports.store.flight(extend)), strict=True))
+    verdict = classify(reply, stamps, needs, schema=entry.schema, now_ms=ports.clock.now_ms(), others=others)
+    return verdict.cause is None
+
+
+async def invalidate(ports: Ports, targets: Sequence[Target]) -> int:
+    """Make sure that nothing computed before this call is served after it. Returns how many entries were there.
+
+    Cost: 1 round trip whatever the number of targets; 1 more if the server is full.
+
+    Raises:
+        StoreError: if it may not have been applied.
+    """
+    ops: list[Op] = []
+    for names, stamp in targets:
+        fresh = ports.token(STAMP_BYTES)
+        if names is not None:
+            ops.append(Invalidate(*names, fresh, KEY_STAMP_MS))
+        elif stamp is not None:
+            ops.append(Bump(stamp, fresh))
+    replies = _ensured(await ports.store.flight(ops))
+    # The key's own stamp could not be renewed on a full server: what captured it depends on its function's stamp as well.
+    coarser = {
+        target.stamp
+        for target, reply in zip(targets, replies, strict=True)
+        if target.names is not None and target.stamp is not None and not reply[1]
+    }
+    if coarser:
+        _ensured(await ports.store.flight([Unlink(stamp) for stamp in sorted(coarser)]))
+    return sum(reply[0] for target, reply in zip(targets, replies, strict=True) if target.names is not None)

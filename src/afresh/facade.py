@@ -1,0 +1,187 @@
+"""What both facades share: their options, decorators, and requests for keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+from afresh.codec.msgpack import codec_for
+from afresh.codec.values import CodecValues
+from afresh.core.keys import Key
+from afresh.core.policy import WAIT_MS, Policy
+from afresh.core.ports import Values
+from afresh.core.reads import Request
+from afresh.core.suggest import names_nearest_option
+from afresh.core.units import MAX_TTL_MS, Duration, Size, duration_ms, size_bytes
+from afresh.core.writes import Target
+from afresh.errors import ConfigurationError, NotAvailable
+from afresh.function import Options
+from afresh.memoize import Memoize, memoized
+from afresh.runtime.engine import Engine, bypassing
+
+__all__ = ["MISSING", "Defaults", "Facade", "Near"]
+
+
+@final
+class _Missing:
+    """What stands where nothing was given or found, since None is a value like any other."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final[Any] = _Missing()
+
+
+@final
+@dataclass(frozen=True, slots=True, init=False)
+class Near:
+    """The options of the near tier, which this version does not have yet."""
+
+    max_bytes: int
+    max_entries: int
+    max_stale_ms: int
+
+    @names_nearest_option
+    def __init__(self, *, max_bytes: Size = "64MiB", max_entries: int = 100_000, max_stale: Duration = "2s") -> None:
+        object.__setattr__(self, "max_bytes", size_bytes(max_bytes, what="max_bytes"))
+        object.__setattr__(self, "max_entries", size_bytes(max_entries, what="max_entries"))
+        object.__setattr__(self, "max_stale_ms", duration_ms(max_stale, what="max_stale"))
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """A cache's own options, checked."""
+
+    ttl_ms: int
+    stale_ttl_ms: int
+
+
+class Facade:
+    """Options, decorators and requests; `Cache` and `AsyncCache` add what does I/O, each in its own colour."""
+
+    def __init__(self, engine: Engine, defaults: Defaults) -> None:
+        self._engine = engine
+        self._defaults = defaults
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} namespace={self._engine.namespace.name!r}>"
+
+    @names_nearest_option
+    def memoize(  # noqa: PLR0913  one option, one keyword
+        self,
+        *,
+        ttl: Duration | Callable[[Any], Duration] = MISSING,
+        stale_ttl: Duration = MISSING,
+        tags: Iterable[str] | Callable[..., Iterable[str]] = (),
+        result_tags: Callable[[Any], Iterable[str]] | None = None,
+        key: Callable[..., object] | None = None,
+        ignore: Iterable[str] = (),
+        name: str | None = None,
+        version: int | str = 0,
+        negative: Mapping[type[Exception], Duration] = MISSING,
+        wait: Duration = MISSING,
+        share: bool = False,
+        near: bool = True,
+    ) -> Memoize:
+        """Return a decorator that keeps a function's results, by its arguments. For `def`, `async def` and methods.
+
+        A value computed before an invalidation is never returned by a call that starts after it. One computation runs at a time in
+        a process for the same arguments, and one process at a time computes; the others wait for it.
+
+        Args:
+            ttl: how long a result is fresh, from 0 (nothing is stored) to 30 days; or a function from the result to that. Default:
+                the cache's.
+            stale_ttl: how long after that a result may be served while one caller computes a new one. Default: the cache's.
+            tags: templates such as ``"user:{user_id}"`` or ``"tenant:{self.tenant}"``, or a function of the call's arguments.
+            result_tags: not available in this version.
+            key: a function of the call's arguments whose result stands for them in the key.
+            ignore: parameters that are no part of the key.
+            name: of the function in keys, stable over refactorings. Default: module and qualname.
+            version: change it when the function's meaning changes: older results are not found any more.
+            negative: not available in this version.
+            wait: how long a call waits for another's computation before it computes for itself, unstored. Default: 10 s.
+            share: not available in this version.
+            near: whether the near tier may keep results.
+
+        Raises:
+            ConfigurationError: for options that cannot work with the function, when it is decorated.
+        """
+        for option, given in (("result_tags", result_tags), ("negative", negative), ("share", share)):
+            if given:
+                raise _not_yet(f"memoize({option}=)")
+        if isinstance(ignore, str):
+            msg = f"ignore={ignore!r} is one string: give a list, ignore=[{ignore!r}]."
+            raise ConfigurationError(msg)
+        policy = Policy(
+            ttl_ms=MAX_TTL_MS if callable(ttl) else self._ttl_ms(ttl),
+            stale_ttl_ms=self._defaults.stale_ttl_ms if stale_ttl is MISSING else _capped(duration_ms(stale_ttl, what="stale_ttl")),
+            wait_ms=WAIT_MS if wait is MISSING else duration_ms(wait, what="wait"),
+            ttl_of=_ttl_of(ttl) if callable(ttl) else None,
+        )
+        return memoized(self._engine, Options(policy, tags, key, tuple(ignore), name, version))
+
+    def memoize_many(self, **options: Any) -> Any:  # noqa: ANN401, ARG002  the name is kept for it
+        """Not available in this version."""
+        raise _not_yet("memoize_many()")
+
+    def bypass(self) -> AbstractContextManager[None]:
+        """Compute without reading or storing, in this thread or task and what it starts. Invalidations still work."""
+        return bypassing()
+
+    def _ttl_ms(self, ttl: Duration) -> int:
+        return self._defaults.ttl_ms if ttl is MISSING else _capped(duration_ms(ttl, what="ttl"))
+
+    def _keyed(self, key: str, ttl: Duration = MISSING, tags: Iterable[str] = (), *, kind: Any = None) -> Request:
+        if isinstance(tags, str):
+            msg = f"tags={tags!r} is one string: give a list, tags=[{tags!r}]."
+            raise ConfigurationError(msg)
+        request = self._engine.keyed(key, Policy(self._ttl_ms(ttl)), tuple(tags))
+        return request if kind is None else request._replace(values=_values_for(kind))
+
+    def _computed(self, key: str, ttl: Any, tags: Iterable[str]) -> Request:
+        """Return the request of `get_or_compute`, whose ttl may be a function of the value."""
+        if not callable(ttl):
+            return self._keyed(key, ttl, tags)
+        request = self._keyed(key, MISSING, tags)
+        return request._replace(policy=Policy(MAX_TTL_MS, ttl_of=_ttl_of(ttl)))
+
+    def _key_targets(self, keys: Iterable[str]) -> list[Target]:
+        namespace = self._engine.namespace
+        targets = []
+        for key in keys:
+            function = key.function if isinstance(key, Key) else None
+            stamp = namespace.tag_of(function).key if function else None
+            targets.append(Target(self._keyed(key).names, stamp))
+        return targets
+
+    def _tag_targets(self, tags: Iterable[str]) -> list[Target]:
+        for tag in (tags := tuple(tags)):
+            if not isinstance(tag, str) or not tag:
+                msg = f"a tag is text of at least one character, not {type(tag).__name__}."
+                raise ConfigurationError(msg)
+        return [Target(None, self._engine.namespace.tag_of(tag).key) for tag in tags]
+
+    def _everything(self) -> list[Target]:
+        return [Target(None, self._engine.namespace.tag.key)]
+
+
+def _capped(ttl_ms: int) -> int:
+    return min(ttl_ms, MAX_TTL_MS)
+
+
+def _ttl_of(function: Callable[[Any], Duration]) -> Callable[[Any], int]:
+    return lambda value: _capped(duration_ms(function(value), what="ttl"))
+
+
+def _values_for(kind: object) -> Values:
+    return CodecValues(codec_for(kind))
+
+
+def _not_yet(what: str) -> NotAvailable:
+    return NotAvailable(f"{what} is not available in this version of afresh; the README lists what is.")

@@ -1,0 +1,181 @@
+"""A memoized function's record: its name, options and codec, and from a call's arguments to a request."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from pathlib import PurePath
+from typing import Any
+
+from afresh.codec.msgpack import codec_for
+from afresh.codec.values import CodecValues
+from afresh.core.canonical import render
+from afresh.core.keys import Key, Namespace, function_id
+from afresh.core.policy import Policy
+from afresh.core.reads import Hit, Request
+from afresh.core.stamps import needs_of
+from afresh.errors import ConfigurationError
+from afresh.runtime.engine import Engine, bypassed
+from afresh.tags import TagTemplates, rendered_by
+from afresh.wrapper import Spelling, generate
+
+__all__ = ["Function", "Options", "is_coroutine_function"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `memoize` was told, checked."""
+
+    policy: Policy
+    tags: Iterable[str] | Callable[..., Iterable[str]] = ()
+    key: Callable[..., object] | None = None
+    ignore: tuple[str, ...] = ()
+    name: str | None = None
+    version: int | str = 0
+
+
+class Function:
+    """One memoized function on one engine.
+
+    Raises:
+        ConfigurationError: for options that do not fit the function.
+    """
+
+    def __init__(self, engine: Engine, fn: Callable[..., Any], options: Options) -> None:
+        _refuse_uncacheable(fn)
+        self.engine = engine
+        self.fn = fn
+        self.options = options
+        self.policy = options.policy
+        self.name = options.name or name_of(fn)
+        self.identity = function_id(self.name, options.version)
+        self.tag = Namespace.function_tag(self.identity)
+        self.is_async = is_coroutine_function(fn)
+        self.values = CodecValues(codec_for(_return_annotation(fn)))
+        spelling = Spelling(fn)
+        self._parameters = tuple(spelling.positions)
+        self._kept = self._keep(options.ignore)
+        self._templates = None if callable(options.tags) else TagTemplates(options.tags, spelling.positions)
+        self._function_tag = engine.namespace.tag_of(self.tag)
+        constant = self._templates.constant if self._templates else ()
+        self._needs = needs_of(engine.namespace, self._function_tag, constant)
+        self.call, self.bind = generate(spelling, getattr(fn, "__name__", "memoized"), is_async=self.is_async, names=self._names())
+
+    def _names(self) -> dict[str, Any]:
+        engine = self.engine
+        begin, commit, abandon = (
+            (engine.abegin, engine.acommit, engine.aabandon) if self.is_async else (engine.begin, engine.commit, engine.abandon)
+        )
+        return {
+            "bypassed": bypassed,
+            "fn": self.fn,
+            "begin": begin,
+            "request": self.request,
+            "Hit": Hit,
+            "abandon": abandon,
+            "commit": commit,
+        }
+
+    def _keep(self, ignore: tuple[str, ...]) -> tuple[int, ...] | None:
+        for name in ignore:
+            if name not in self._parameters:
+                msg = f"ignore={name!r} is no parameter of {self.name}. There are: {', '.join(self._parameters) or 'none'}."
+                raise ConfigurationError(msg)
+        if not ignore:
+            return None
+        return tuple(at for at, name in enumerate(self._parameters) if name not in ignore)
+
+    def with_policy(self, **changes: Any) -> Function:  # noqa: ANN401  fields of Policy
+        """Return the same function under a changed policy."""
+        return Function(self.engine, self.fn, replace(self.options, policy=replace(self.policy, **changes)))
+
+    def key(self, values: tuple[Any, ...]) -> Key:
+        """Return the id of the call with these arguments."""
+        if self.options.key is not None:
+            args, kwargs = self._spelled(values)
+            text = render((self.options.key(*args, **kwargs),), ("key=",))
+        elif self._kept is None:
+            text = render(values, self._parameters)
+        else:
+            text = render(tuple(values[at] for at in self._kept), tuple(self._parameters[at] for at in self._kept))
+        return Key(self.identity + text, self.tag)
+
+    def request(self, values: tuple[Any, ...]) -> Request:
+        """Return the request for the call with these arguments."""
+        engine = self.engine
+        needs = self._needs
+        if self._templates is None:
+            args, kwargs = self._spelled(values)
+            needs = needs_of(engine.namespace, self._function_tag, rendered_by(self.options.tags, args, kwargs))  # type: ignore[arg-type]  callable, if there are no templates
+        elif (tags := self._templates.render(values)) is not self._templates.constant:
+            needs = needs_of(engine.namespace, self._function_tag, tags)
+        return Request(engine.namespace.names(self.key(values)), needs, self.policy, self.values, self.name, engine.namespace)
+
+    def _spelled(self, values: tuple[Any, ...]) -> tuple[list[Any], Mapping[str, Any]]:
+        """Return the arguments as one calls with them."""
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for value, parameter in zip(values, inspect.signature(self.fn).parameters.values(), strict=True):
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                args += value
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                kwargs |= value
+            elif parameter.kind is parameter.KEYWORD_ONLY:
+                kwargs[parameter.name] = value
+            else:
+                args.append(value)
+        return args, kwargs
+
+
+def is_coroutine_function(fn: Callable[..., Any]) -> bool:
+    """Say whether calling this gives a coroutine."""
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  its own colour
+
+
+def name_of(fn: Callable[..., Any]) -> str:
+    """Return a function's name: module and qualname; in a script, the file's name with a digest of its path for the module.
+
+    Raises:
+        ConfigurationError: for something that has no name.
+    """
+    target = fn
+    while not hasattr(target, "__qualname__") and hasattr(target, "func"):  # functools.partial
+        target = target.func
+    qualname = getattr(target, "__qualname__", None)
+    if qualname is None:
+        msg = f"{type(fn).__name__} objects have no name of their own: pass name=."
+        raise ConfigurationError(msg)
+    module = getattr(target, "__module__", None) or "?"
+    if module == "__main__":
+        module = _main_name(target)
+    return f"{module}.{qualname}"
+
+
+def _main_name(fn: Callable[..., Any]) -> str:
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if spec is not None and spec.name:
+        return str(spec.name).removesuffix(".__main__")
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    path = PurePath(code.co_filename if code else "script")
+    return f"{path.stem}~{blake2b(str(path).encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()}"
+
+
+def _return_annotation(fn: Callable[..., Any]) -> object:
+    annotations = getattr(inspect.unwrap(fn), "__annotations__", {})
+    return annotations.get("return")
+
+
+def _refuse_uncacheable(fn: object) -> None:
+    reason = None
+    if not callable(fn):
+        reason = f"it is a {type(fn).__name__}, not a function"
+    elif inspect.isclass(fn):
+        reason = "it is a class: its instances would be shared. Memoize a function that returns what you need of them"
+    elif inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        reason = "it is a generator: it can be consumed only once. Return a list"
+    if reason is not None:
+        msg = f"{getattr(fn, '__qualname__', fn)!r} cannot be memoized: {reason}."
+        raise ConfigurationError(msg)

@@ -1,0 +1,280 @@
+"""Memoized functions: what `memoize` returns, for plain functions, coroutine functions and methods.
+
+A handle is called as the function is, and has the function's signature, name and doc. Everything else is on its methods, whose arguments
+are the call's: ``profile(7)``, ``profile.invalidate(7)``. Accessed on an instance, it is bound to it like a method.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
+
+from afresh.core import flows
+from afresh.core.keys import Key
+from afresh.core.reads import Request
+from afresh.core.results import Entry, Receipt
+from afresh.core.units import Duration, duration_ms
+from afresh.core.writes import Target
+from afresh.errors import ConfigurationError
+from afresh.function import Function, Options
+from afresh.runtime import operations
+from afresh.runtime.engine import Engine
+from afresh.runtime.run_now import run_now
+from afresh.telemetry.counters import FunctionStats
+
+__all__ = ["AsyncMemoized", "Memoize", "Memoized", "Read", "memoized"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+S = TypeVar("S")
+Read: TypeAlias = Literal["near", "redis"]
+
+
+class _Handle:
+    """What both colours share: the function's record and what it is bound to."""
+
+    def __init__(self, function: Function, bound: tuple[Any, ...] = ()) -> None:
+        self._function = function
+        self._bound = bound
+        functools.update_wrapper(self, function.fn, assigned=(*functools.WRAPPER_ASSIGNMENTS, "__defaults__", "__kwdefaults__"))
+        # Together with the attributes above, this makes `inspect` take the handle for the function that it stands for.
+        self.__code__ = function.call.__code__
+
+    def __repr__(self) -> str:
+        return f"<memoized {self._function.name}{' bound' if self._bound else ''}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Pickle by name, as functions are."""
+        if self._bound:
+            return getattr, (self._bound[0], self._function.fn.__name__)
+        return str(self._function.fn.__qualname__)
+
+    @property
+    def tag(self) -> str:
+        """The function's implicit tag: every entry of it depends on it, and others may name it in `tags`."""
+        return self._function.tag
+
+    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
+        return self._function.key(self._values(args, kwargs))
+
+    def _values(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        return self._function.bind(*self._bound, *args, **kwargs)
+
+    def _request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
+        return self._function.request(self._values(args, kwargs))
+
+    def _target(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Target:
+        engine = self._function.engine
+        return Target(engine.namespace.names(self._key(args, kwargs)), engine.namespace.tag_of(self.tag).key)
+
+    def _target_all(self) -> Target:
+        return Target(None, self._function.engine.namespace.tag_of(self.tag).key)
+
+    def _with(self, read: Read | None, wait: Duration | None) -> Function:
+        if read not in {None, "near", "redis"}:
+            msg = f"read={read!r} is unknown: 'near' or 'redis'."
+            raise ConfigurationError(msg)
+        return self._function if wait is None else self._function.with_policy(wait_ms=duration_ms(wait, what="wait"))
+
+
+class Memoized(_Handle, Generic[P, R]):
+    """A memoized function."""
+
+    __name__: str
+    __qualname__: str
+    __module__: str
+    __wrapped__: Callable[P, R]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return the stored value, or compute and store it. A copy of its own, unless the type is immutable.
+
+        Cost: a hit, 1 round trip; a miss, 3.
+        """
+        raise NotImplementedError  # each handle's own class has the call generated for its signature
+
+    @overload
+    def __get__(self, obj: None, owner: type, /) -> Self: ...
+    @overload
+    def __get__(self: Memoized[Concatenate[S, Q], R], obj: S, owner: type | None = None, /) -> Memoized[Q, R]: ...
+    def __get__(self, obj: Any, owner: type | None = None, /) -> Any:
+        """Bind to an instance, as functions do."""
+        return self if obj is None else _BoundMemoized(self, obj)
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> Key:
+        """Return the call's key, for `Cache.invalidate` and `Cache.get`. No I/O.
+
+        Raises:
+            UnkeyableArgument: for an argument without identity.
+        """
+        return self._key(args, kwargs)
+
+    def uncached(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself: nothing is read or stored."""
+        result: R = self._function.fn(*self._bound, *args, **kwargs)
+        return result
+
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Compute now and store, whatever is stored. A computation under way is overtaken: its result is not stored.
+
+        Cost: 2 round trips.
+        """
+        engine = self._function.engine
+        claim = run_now(flows.seize(engine.sync_ports(), self._request(args, kwargs)))
+        try:
+            value = self.uncached(*args, **kwargs)
+        except BaseException:
+            engine.abandon(claim)
+            raise
+        engine.commit(claim, value)
+        return value
+
+    def peek(self, *args: P.args, **kwargs: P.kwargs) -> Entry[R] | None:
+        """Return what is stored, or None. Never computes. Cost: 1 round trip."""
+        return run_now(operations.peek(self._function.engine.sync_ports(), self._request(args, kwargs)))
+
+    def put(self, value: R, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Store a value for the call. It races other writers: its compute counts as started now. Cost: 2 round trips.
+
+        Raises:
+            UnencodableValue: if the value cannot be stored faithfully.
+        """
+        run_now(operations.put(self._function.engine.sync_ports(), self._request(args, kwargs), value))
+
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Receipt:
+        """Forget this call's value: see the contract for what that guarantees. Cost: 1 round trip. Never raises for the server."""
+        return run_now(operations.invalidate(self._function.engine.sync_ports(), [self._target(args, kwargs)]))
+
+    def invalidate_all(self) -> Receipt:
+        """Forget the values of all calls. Cost: 1 round trip, whatever their number."""
+        return run_now(operations.invalidate(self._function.engine.sync_ports(), [self._target_all()]))
+
+    def stats(self) -> FunctionStats:
+        """Return what happened to this function's calls in this process."""
+        return self._function.engine.counters.stats(self._function.name)
+
+    def options(self, *, read: Read | None = None, wait: Duration | None = None) -> Memoized[P, R]:
+        """Return the same function under other options.
+
+        Args:
+            read: ``"redis"`` skips the near tier.
+            wait: how long a call waits for somebody else's computation before it computes for itself.
+        """
+        return _bind_again(self, _make(self._with(read, wait)))
+
+
+class AsyncMemoized(_Handle, Generic[P, R]):
+    """A memoized coroutine function."""
+
+    __name__: str
+    __qualname__: str
+    __module__: str
+    __wrapped__: Callable[P, Coroutine[Any, Any, R]]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """Return the stored value, or compute and store it. See `Memoized.__call__`."""
+        raise NotImplementedError  # each handle's own class has the call generated for its signature
+
+    @overload
+    def __get__(self, obj: None, owner: type, /) -> Self: ...
+    @overload
+    def __get__(self: AsyncMemoized[Concatenate[S, Q], R], obj: S, owner: type | None = None, /) -> AsyncMemoized[Q, R]: ...
+    def __get__(self, obj: Any, owner: type | None = None, /) -> Any:
+        """Bind to an instance, as functions do."""
+        return self if obj is None else _BoundAsyncMemoized(self, obj)
+
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> Key:
+        """See `Memoized.key`."""
+        return self._key(args, kwargs)
+
+    async def uncached(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """See `Memoized.uncached`."""
+        result: R = await self._function.fn(*self._bound, *args, **kwargs)
+        return result
+
+    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """See `Memoized.refresh`."""
+        engine = self._function.engine
+        claim = await flows.seize(engine.async_ports(), self._request(args, kwargs))
+        try:
+            value = await self.uncached(*args, **kwargs)
+        except BaseException:
+            await engine.aabandon(claim)
+            raise
+        await engine.acommit(claim, value)
+        return value
+
+    async def peek(self, *args: P.args, **kwargs: P.kwargs) -> Entry[R] | None:
+        """See `Memoized.peek`."""
+        return await operations.peek(self._function.engine.async_ports(), self._request(args, kwargs))
+
+    async def put(self, value: R, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """See `Memoized.put`."""
+        await operations.put(self._function.engine.async_ports(), self._request(args, kwargs), value)
+
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Receipt:
+        """See `Memoized.invalidate`."""
+        return await operations.invalidate(self._function.engine.async_ports(), [self._target(args, kwargs)])
+
+    async def invalidate_all(self) -> Receipt:
+        """See `Memoized.invalidate_all`."""
+        return await operations.invalidate(self._function.engine.async_ports(), [self._target_all()])
+
+    def stats(self) -> FunctionStats:
+        """See `Memoized.stats`."""
+        return self._function.engine.counters.stats(self._function.name)
+
+    def options(self, *, read: Read | None = None, wait: Duration | None = None) -> AsyncMemoized[P, R]:
+        """See `Memoized.options`."""
+        return _bind_again(self, _make(self._with(read, wait)))
+
+
+class _BoundMemoized(Memoized[P, R]):
+    """A memoized function with its first argument."""
+
+    def __init__(self, handle: Memoized[Any, R], obj: object) -> None:
+        super().__init__(handle._function, (obj,))
+        self._call = handle.__call__
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._call(*self._bound, *args, **kwargs)
+
+
+class _BoundAsyncMemoized(AsyncMemoized[P, R]):
+    """A memoized coroutine function with its first argument."""
+
+    def __init__(self, handle: AsyncMemoized[Any, R], obj: object) -> None:
+        super().__init__(handle._function, (obj,))
+        self._call = handle.__call__
+
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._call(*self._bound, *args, **kwargs)
+
+
+class Memoize(Protocol):
+    """The decorator that `memoize(...)` returns: it follows the function's colour."""
+
+    @overload
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncMemoized[P, R]: ...  # type: ignore[overload-overlap]  the first match is meant
+    @overload
+    def __call__(self, fn: Callable[P, R], /) -> Memoized[P, R]: ...
+
+
+def memoized(engine: Engine, options: Options) -> Memoize:
+    """Return the decorator for these options."""
+
+    def decorate(fn: Any) -> Any:  # noqa: ANN401  typed by Memoize
+        return _make(Function(engine, fn, options))
+
+    return decorate
+
+
+def _make(function: Function) -> Any:  # noqa: ANN401  a handle of either colour
+    """Return a handle of a class of its own, whose `__call__` has the function's signature."""
+    base = AsyncMemoized if function.is_async else Memoized
+    return type(base.__name__, (base,), {"__call__": function.call, "__doc__": function.fn.__doc__})(function)
+
+
+def _bind_again(old: Any, new: Any) -> Any:  # noqa: ANN401  handles of either colour
+    return new.__get__(old._bound[0]) if old._bound else new  # noqa: SLF001  handles of this module

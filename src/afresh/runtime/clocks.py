@@ -1,0 +1,38 @@
+"""Time for the flows: the server's, and pauses that block a thread or suspend a task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+__all__ = ["AsyncClock", "SyncClock"]
+
+
+class SyncClock:
+    """Pauses block the thread.
+
+    Args:
+        now_ms: the server's time.
+    """
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self.now_ms = now_ms
+
+    @staticmethod
+    def ticks_us() -> int:
+        """Return a monotonic reading in µs."""
+        return time.perf_counter_ns() // 1000
+
+    async def sleep_ms(self, duration_ms: float, /) -> None:
+        """Block."""
+        time.sleep(duration_ms / 1000)
+
+
+class AsyncClock(SyncClock):
+    """Pauses suspend the task."""
+
+    async def sleep_ms(self, duration_ms: float, /) -> None:
+        """Suspend."""
+        import asyncio  # noqa: PLC0415  whoever waits here has loaded it
+
+        await asyncio.sleep(duration_ms / 1000)

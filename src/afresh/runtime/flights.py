@@ -1,0 +1,247 @@
+"""Single-flight within the process: one computation per key, over threads and event loops alike.
+
+A flight begins when its leader finds nothing to serve. Others take a seat. Seats taken before the leader's last `mark` are *early*: the
+operation whose result is shared began after them, so its result is younger than their calls. Later ones share it only with the proof
+that the commit brings (see core/flows.py, rule 4). Everybody else is told to look again, and the first of them leads the next flight.
+
+Nobody joins a flight that needs this very caller to proceed: one that it leads itself, directly or through the flights that those wait
+for; nor, from a plain function on an event loop's thread, one that a task of that loop leads.
+
+Races considered: a flight ends while somebody takes a seat (one lock covers both); a waiter gives up as it is woken (waking is
+idempotent); a loop closes before its task is woken (nobody is there to wake); a fork while others compute (the child starts empty).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["AsyncFlights", "Flight", "FlightTable", "Outcome", "Seat", "SyncFlights"]
+
+# The flights that this thread or task leads, outermost first. Tasks that a compute starts inherit it.
+_LEADING: ContextVar[tuple[Flight, ...]] = ContextVar("afresh_leading", default=())
+
+
+class Outcome(NamedTuple):
+    """What a flight left for a seat. See `afresh.core.ports.Outcome`."""
+
+    envelope: bytes | None
+    alone: bool
+
+
+class Seat:
+    """A place in somebody else's flight."""
+
+    __slots__ = ("flight", "is_early", "outcome", "wake")
+    leads: Literal[False] = False
+
+    def __init__(self, flight: Flight) -> None:
+        self.flight = flight
+        self.is_early = False
+        self.outcome: Outcome | None = None
+        self.wake: Callable[[], object] | None = None
+
+
+class Flight:
+    """One computation, as its leader sees it. See `afresh.core.ports.Flight`."""
+
+    __slots__ = ("_key", "_leading", "_seats", "_table", "loop", "outer", "waits_for")
+    leads: Literal[True] = True
+
+    def __init__(self, table: FlightTable, key: str, loop: object, outer: Flight | None) -> None:
+        self._table = table
+        self._key = key
+        self._seats: list[Seat] | None = []
+        self.loop = loop
+        self.outer = outer
+        self.waits_for: Flight | None = None
+        self._leading: Token[tuple[Flight, ...]] | None = None
+
+    def start_compute(self) -> None:
+        """Note that what this thread or task calls from now on is called by the leader's compute."""
+        self._leading = _LEADING.set((*_LEADING.get(), self))
+
+    def end_compute(self) -> None:
+        """End what `start_compute` began, in the same thread or task."""
+        if self._leading is not None:
+            _LEADING.reset(self._leading)
+            self._leading = None
+
+    def take_seat(self) -> Seat:
+        """Add a seat. The table's lock is held, and the flight is in the table."""
+        seat = Seat(self)
+        assert self._seats is not None
+        self._seats.append(seat)
+        return seat
+
+    def mark(self) -> None:
+        """Make the seats taken so far early ones."""
+        with self._table.lock:
+            for seat in self._seats or ():
+                seat.is_early = True
+
+    def close(self) -> None:
+        """Let nobody join any more."""
+        with self._table.lock:
+            self._table.drop(self._key, self)
+
+    def finish(self, envelope: bytes | None, *, proven: bool = False, alone: bool = False) -> None:
+        """Leave an outcome for every seat and wake it. Later calls change nothing."""
+        with self._table.lock:
+            self._table.drop(self._key, self)
+            seats, self._seats = self._seats, None
+            if seats is None:
+                return
+            if self.outer is not None:
+                self.outer.waits_for = None
+            for seat in seats:
+                shared = envelope if seat.is_early or proven else None
+                seat.outcome = Outcome(shared, alone)
+            wakes = [seat.wake for seat in seats if seat.wake is not None]
+        for wake in wakes:
+            wake()
+
+
+class FlightTable:
+    """The flights of one engine, by key."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._flights: dict[str, Flight] = {}
+
+    def forget(self) -> None:
+        """Begin anew after a fork: the leaders are threads of the parent."""
+        self.lock = threading.Lock()
+        self._flights = {}
+
+    def drop(self, key: str, flight: Flight) -> None:
+        """Take a flight out, if it is still in. The lock is held."""
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+    def follow(self, key: str, loop: object, *, blocks: bool) -> Seat | None:
+        """Take a seat, if there is a flight and this caller may wait for it."""
+        if key not in self._flights:
+            return None
+        with self.lock:
+            flight = self._flights.get(key)
+            return None if flight is None or _needs_caller(flight, loop, blocks=blocks) else flight.take_seat()
+
+    def enter(self, key: str, loop: object, *, blocks: bool) -> Flight | Seat | None:
+        """Take a seat, or lead; None if there is a flight that this caller must not wait for."""
+        leading = _LEADING.get()
+        with self.lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                return None if _needs_caller(flight, loop, blocks=blocks) else flight.take_seat()
+            outer = leading[-1] if leading else None
+            flight = self._flights[key] = Flight(self, key, loop, outer)
+            if outer is not None:
+                outer.waits_for = flight
+            return flight
+
+    def start_waiting(self, seat: Seat, wake: Callable[[], object]) -> Outcome | None:
+        """Ask to be woken, unless the outcome is there."""
+        leading = _LEADING.get()
+        with self.lock:
+            if seat.outcome is None:
+                seat.wake = wake
+                if leading:
+                    leading[-1].waits_for = seat.flight
+            return seat.outcome
+
+    def stop_waiting(self, seat: Seat) -> Outcome | None:
+        """Return the outcome, if there is one by now."""
+        leading = _LEADING.get()
+        with self.lock:
+            seat.wake = None
+            if leading:
+                leading[-1].waits_for = None
+            return seat.outcome
+
+
+def _needs_caller(flight: Flight, loop: object, *, blocks: bool) -> bool:
+    leading = _LEADING.get()
+    ahead: Flight | None = flight
+    while ahead is not None:
+        if ahead in leading or (blocks and loop is not None and ahead.loop is loop):
+            return True
+        ahead = ahead.waits_for
+    return False
+
+
+class SyncFlights:
+    """The table as threads see it."""
+
+    def __init__(self, table: FlightTable) -> None:
+        self._table = table
+
+    def follow(self, key: str, /) -> Seat | None:
+        """See `afresh.core.ports.Flights`."""
+        return self._table.follow(key, _running_loop(), blocks=True)
+
+    def enter(self, key: str, /) -> Flight | Seat | None:
+        """See `afresh.core.ports.Flights`."""
+        return self._table.enter(key, _running_loop(), blocks=True)
+
+    async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:  # noqa: ANN401  a Seat of this table
+        """Block this thread until the flight's end."""
+        gate = threading.Lock()
+        gate.acquire()
+        outcome = self._table.start_waiting(seat, gate.release)
+        if outcome is not None:
+            return outcome
+        try:
+            gate.acquire(timeout=max(timeout_ms, 0) / 1000)
+        finally:
+            outcome = self._table.stop_waiting(seat)
+        return outcome
+
+
+class AsyncFlights:
+    """The table as tasks see it."""
+
+    def __init__(self, table: FlightTable) -> None:
+        self._table = table
+
+    def follow(self, key: str, /) -> Seat | None:
+        """See `afresh.core.ports.Flights`."""
+        return self._table.follow(key, _running_loop(), blocks=False)
+
+    def enter(self, key: str, /) -> Flight | Seat | None:
+        """See `afresh.core.ports.Flights`."""
+        return self._table.enter(key, _running_loop(), blocks=False)
+
+    async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:  # noqa: ANN401  a Seat of this table
+        """Suspend this task until the flight's end."""
+        import asyncio  # noqa: PLC0415  whoever waits here has loaded it
+
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+        outcome = self._table.start_waiting(seat, lambda: _wake(loop, woken))
+        if outcome is not None:
+            return outcome
+        try:
+            await asyncio.wait((woken,), timeout=max(timeout_ms, 0) / 1000)
+        finally:
+            outcome = self._table.stop_waiting(seat)
+        return outcome
+
+
+def _wake(loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> None:
+    try:
+        loop.call_soon_threadsafe(lambda: woken.done() or woken.set_result(None))
+    except RuntimeError:  # the loop is closed: its task is gone
+        return
+
+
+def _running_loop() -> object:
+    # A thread cannot run a loop of a library that nobody has imported.
+    events = sys.modules.get("asyncio.events")
+    return None if events is None else events._get_running_loop()  # noqa: SLF001  documented for this use

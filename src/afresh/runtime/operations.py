@@ -1,0 +1,126 @@
+"""The facades' operations, with the failure policy: what a caller gets when the server fails.
+
+=================  ==================================================================
+read               a miss (the flows see to that)
+set, add, touch    nothing is stored, and the caller is told so where it returns a bool
+invalidate         a receipt that says it was not applied
+incr               raises: a counter is never wrong silently
+=================  ==================================================================
+
+Each suppressed failure is an event.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from afresh.core import writes
+from afresh.core.envelope import FOR_EVER
+from afresh.core.ports import Ports
+from afresh.core.reads import Hit, Request, read, read_many
+from afresh.core.results import Entry, Receipt
+from afresh.core.writes import Target
+from afresh.errors import StoreError
+from afresh.runtime.engine import bypassed
+
+__all__ = ["add", "get", "get_many", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
+
+
+async def get(ports: Ports, request: Request, default: Any) -> Any:  # noqa: ANN401  any value of the user's
+    """Return the stored value, or the default. Cost: 1 round trip."""
+    return (await get_many(ports, [request], default))[0]
+
+
+async def get_many(ports: Ports, requests: Sequence[Request], default: Any) -> list[Any]:  # noqa: ANN401  any value of the user's
+    """Return the stored values, each the default where there is none. Cost: 1 round trip in all."""
+    if bypassed() or not requests:
+        return [default] * len(requests)
+    return [_counted(ports, request, hit, verdict.cause, default) for request, (hit, verdict) in zip(requests, await read_many(ports, requests), strict=True)]
+
+
+def _counted(ports: Ports, request: Request, hit: Hit | None, cause: str | None, default: Any) -> Any:  # noqa: ANN401  any value
+    if hit is None:
+        ports.events.miss(request.owner, cause or "expired")
+        return default
+    ports.events.hit(request.owner, stale=hit.stale)
+    return hit.value
+
+
+async def peek(ports: Ports, request: Request) -> Entry[Any] | None:
+    """Return what is stored, uncounted. Cost: 1 round trip."""
+    hit, verdict = await read(ports, request)
+    if hit is None or verdict.entry is None:
+        return None
+    age_s = max(0, ports.clock.now_ms() - verdict.entry.created_ms) / 1000
+    return Entry(hit.value, "stale" if hit.stale else "fresh", age_s)
+
+
+async def ttl_s(ports: Ports, request: Request) -> float | None:
+    """Return how long the entry is fresh for; inf for one that never ends, None if there is none. Cost: 1 round trip."""
+    hit, verdict = await read(ports, request)
+    if hit is None or verdict.entry is None:
+        return None
+    until_ms = verdict.entry.fresh_until_ms
+    return math.inf if until_ms == FOR_EVER else max(0, until_ms - ports.clock.now_ms()) / 1000
+
+
+async def put(ports: Ports, request: Request, value: object) -> bool:
+    """Store a value. Cost: 2 round trips, 1 without stamps."""
+    return await put_many(ports, [(request, value)])
+
+
+async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> bool:
+    """Store values whose requests share needs and policy. True if stored. Cost: as for one."""
+    if bypassed() or not pairs:
+        return False
+    try:
+        return await writes.put_many(ports, pairs)
+    except StoreError as error:
+        ports.events.suppressed("set", error)
+        return False
+
+
+async def add(ports: Ports, request: Request, value: object) -> bool:
+    """Store a value if there is none. Cost: 3 round trips, 1 without stamps."""
+    if bypassed():
+        return False
+    try:
+        return await writes.add(ports, request, value)
+    except StoreError as error:
+        ports.events.suppressed("add", error)
+        return False
+
+
+async def touch(ports: Ports, request: Request) -> bool:
+    """Give an entry a new ttl. Cost: 1 round trip."""
+    if bypassed():
+        return False
+    try:
+        return await writes.touch(ports, request)
+    except StoreError as error:
+        ports.events.suppressed("touch", error)
+        return False
+
+
+async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int | None:
+    """Add to a number. Cost: 1 round trip; 3 for the first.
+
+    Raises:
+        NotAnInteger: if something else is stored.
+        StoreError: if the server failed.
+    """
+    return await writes.incr(ports, request, by, create=create)
+
+
+async def invalidate(ports: Ports, targets: Sequence[Target]) -> Receipt:
+    """Invalidate, and say whether the server has it. Cost: 1 round trip."""
+    applied = True
+    try:
+        if targets:
+            await writes.invalidate(ports, targets)
+    except StoreError as error:
+        ports.events.suppressed("invalidate", error)
+        applied = False
+    return Receipt(applied, ports.clock.now_ms() / 1000)

@@ -1,0 +1,15 @@
+-- KEYS value, lease   ARGV what the reader saw (the entry's beginning; "" = nothing), the claim's mark, lease ms
+-- Returns {0, entry}: the entry has changed; {1}: the lease is ours; {2, mark}: somebody else's.
+-- Cost: O(1); one round trip.
+local seen = ARGV[1]
+if seen == '' then
+  local found = redis.pcall('GET', KEYS[1])
+  -- Another type than a string was a miss for the reader, too: the commit replaces it.
+  if type(found) == 'string' then return {0, found} end
+elseif redis.call('GETRANGE', KEYS[1], 0, #seen - 1) ~= seen then
+  return {0, redis.call('GET', KEYS[1]) or ''}
+end
+local holder = redis.call('GET', KEYS[2])
+if holder then return {2, holder} end
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+return {1}

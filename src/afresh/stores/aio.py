@@ -1,0 +1,260 @@
+"""The store for tasks: one connection per event loop, shared by all its tasks.
+
+The commands of one turn of the loop leave in one write; replies come back in order. A cancelled caller leaves its replies to be dropped
+when they arrive, so cancellation never harms the connection. Timeouts are swept, one timer per connection instead of one per call. The
+connection closes with its loop. redis-py opens and authenticates it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from hiredis import Reader, ReplyError, pack_command
+
+from afresh.core.ops import Op
+from afresh.errors import StoreError
+from afresh.stores.address import Address
+from afresh.stores.replies import refused, unavailable
+from afresh.stores.scripts import Word, deliver
+from afresh.stores.server_time import ServerTime
+
+if TYPE_CHECKING:
+    from redis.asyncio.connection import AbstractConnection
+
+__all__ = ["AsyncStore"]
+
+
+class AsyncStore:
+    """A store whose flights suspend the calling task.
+
+    Args:
+        address: where the server is.
+        budget_s: how long a connect, or a flight, may take.
+        server_time: learns the server's time from each new connection.
+    """
+
+    def __init__(self, address: Address, *, budget_s: float, server_time: ServerTime) -> None:
+        self._address = address
+        self._budget_s = budget_s
+        self._time = server_time
+        self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
+
+    async def flight(self, batch: Sequence[Op], /) -> list[Any]:
+        """Send the operations in one write and await their replies."""
+        return await deliver(self._exchange, batch)
+
+    def forget(self) -> None:
+        """Drop the connections without a word to the server: they belong to the parent process."""
+        self._links = WeakKeyDictionary()
+
+    async def aclose(self) -> None:
+        """Close this loop's connection. Those of other loops close with their loops."""
+        link = self._links.pop(asyncio.get_running_loop(), None)
+        if link is not None:
+            await link.aclose()
+
+    async def _exchange(self, commands: list[tuple[Word, ...]], *, again: bool) -> list[Any]:
+        loop = asyncio.get_running_loop()
+        link = self._links.get(loop)
+        if link is None:
+            link = self._links[loop] = _Link(self._address, self._budget_s, self._time)
+        packed = b"".join(map(pack_command, commands))
+        was_open = link.is_open
+        try:
+            wire = link.wire if was_open and link.wire is not None else await link.open()
+            return await wire.send(packed, len(commands))
+        except _LostError as error:
+            if was_open and again:
+                return await self._exchange(commands, again=False)
+            raise unavailable(self._address.shown, error) from error
+        except TimeoutError as error:
+            raise unavailable(self._address.shown, error) from error
+
+
+class _LostError(ConnectionError):
+    """The connection ended before the replies came."""
+
+
+class _Link:
+    """A loop's connection: opened on first use, and again after it was lost."""
+
+    def __init__(self, address: Address, budget_s: float, server_time: ServerTime) -> None:
+        self.wire: _Wire | None = None
+        self._address = address
+        self._budget_s = budget_s
+        self._time = server_time
+        self._opening = asyncio.Lock()
+        self._guard: AsyncGenerator[None, None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.wire is not None and self.wire.is_open
+
+    async def open(self) -> _Wire:
+        async with self._opening:
+            if self.wire is None or not self.wire.is_open:
+                self.wire = await self._connect()
+            return self.wire
+
+    async def aclose(self) -> None:
+        if self.wire is not None:
+            self.wire.close()
+        if self._guard is not None:
+            await self._guard.aclose()
+        await asyncio.sleep(0)  # the transport closes its socket in the next turn
+
+    async def _connect(self) -> _Wire:
+        from redis.exceptions import RedisError  # noqa: PLC0415  redis loads on first use
+
+        if self._guard is None:
+            # A loop that ends by asyncio.run closes its asynchronous generators: that is when the connection must go.
+            self._guard = self._close_with_loop()
+            await anext(self._guard)
+        connection = self._connection()
+        try:
+            async with asyncio.timeout(self._budget_s):
+                await connection.connect()
+                wire = _adopt(connection, self._budget_s)
+                sent_ms = self._time.ticks_ms()
+                (told,) = await wire.send(pack_command(("TIME",)), 1)
+        except (RedisError, OSError) as error:
+            await connection.disconnect(nowait=True)
+            raise unavailable(self._address.shown, error) from error
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        if isinstance(told, StoreError):
+            wire.close()
+            raise told
+        self._time.observe(told, sent_ms)
+        return wire
+
+    def _connection(self) -> AbstractConnection:
+        from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection  # noqa: PLC0415  on first use
+        from redis.asyncio.retry import Retry  # noqa: PLC0415
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+
+        kind = {"redis": Connection, "rediss": SSLConnection}.get(self._address.scheme, UnixDomainSocketConnection)
+        return kind(
+            **self._address.options,
+            protocol=2,
+            socket_timeout=self._budget_s,
+            socket_connect_timeout=self._budget_s,
+            retry=Retry(NoBackoff(), 0),
+        )
+
+    async def _close_with_loop(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            if self.wire is not None:
+                self.wire.close()
+
+
+def _adopt(connection: AbstractConnection, budget_s: float) -> _Wire:
+    """Take over the transport of a connection that redis-py has opened and authenticated."""
+    wire = _Wire(connection, budget_s)
+    transport = connection._writer.transport  # type: ignore[union-attr]  # noqa: SLF001  redis-py offers no other way to it
+    transport.pause_reading()
+    transport.set_protocol(wire)
+    wire.connection_made(transport)
+    transport.resume_reading()
+    return wire
+
+
+class _Waiting:
+    """A flight whose replies are on their way."""
+
+    __slots__ = ("count", "deadline", "future", "replies")
+
+    def __init__(self, future: asyncio.Future[list[Any]], count: int, deadline: float) -> None:
+        self.future = future
+        self.count = count
+        self.deadline = deadline
+        self.replies: list[Any] = []
+
+
+class _Wire(asyncio.Protocol):
+    """The client's end of one connection."""
+
+    def __init__(self, connection: AbstractConnection, budget_s: float) -> None:
+        self._connection = connection  # its streams must live as long as the transport
+        self._budget_s = budget_s
+        self._loop = asyncio.get_running_loop()
+        self._reader = Reader()
+        self._waiting: deque[_Waiting] = deque()
+        self._unsent: list[bytes] = []
+        self._transport: asyncio.Transport | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._cause: Exception | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def send(self, packed: bytes, count: int) -> asyncio.Future[list[Any]]:
+        """Queue a flight for this turn's write. The result is its replies.
+
+        Raises:
+            TimeoutError: through the future, when the budget is spent.
+            _LostError: through the future, when the connection ended.
+        """
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        if not self.is_open:
+            future.set_exception(_LostError("the connection is closed"))
+            return future
+        self._waiting.append(_Waiting(future, count, self._loop.time() + self._budget_s))
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent.append(packed)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(self._budget_s, self._sweep)
+        return future
+
+    def close(self, cause: Exception | None = None) -> None:
+        self._cause = self._cause or cause
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  a stream connection's transport is one for both ways
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        gets = self._reader.gets
+        while (reply := gets()) is not False:
+            waiting = self._waiting[0]
+            waiting.replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
+            if len(waiting.replies) == waiting.count:
+                self._waiting.popleft()
+                if not waiting.future.done():
+                    waiting.future.set_result(waiting.replies)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        cause = self._cause or _LostError(str(exc or "the server closed the connection"))
+        while self._waiting:
+            future = self._waiting.popleft().future
+            if not future.done():
+                future.set_exception(cause)
+
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if self.is_open and self._transport is not None:
+            self._transport.writelines(unsent)
+
+    def _sweep(self) -> None:
+        """End the connection once its oldest flight is late: replies come in order, so the others wait for the same."""
+        self._sweeper = None
+        if not self._waiting:
+            return
+        left = self._waiting[0].deadline - self._loop.time()
+        if left > 0:
+            self._sweeper = self._loop.call_later(left, self._sweep)
+        else:
+            self.close(TimeoutError("no reply within the budget"))

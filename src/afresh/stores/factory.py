@@ -1,0 +1,95 @@
+"""From a URL to the stores that speak with it: one for threads, one for tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from afresh.core.ports import Store
+from afresh.stores.address import Address, parse_url
+from afresh.stores.memory import MemoryStore
+from afresh.stores.server_time import ServerTime
+
+if TYPE_CHECKING:
+    from afresh.stores.aio import AsyncStore
+    from afresh.stores.embedded import Attachment
+    from afresh.stores.sync import SyncStore
+
+__all__ = ["Stores"]
+
+
+class Stores:
+    """The stores of one URL. Nothing is opened before first use; ``embedded://`` starts its server then.
+
+    Args:
+        url: the cache's URL.
+        budget_s: how long a connect, or a flight, may take.
+
+    Raises:
+        ConfigurationError: for a URL that cannot be one.
+    """
+
+    def __init__(self, url: str, *, budget_s: float) -> None:
+        self.address = parse_url(url)
+        self._budget_s = budget_s
+        self._time = ServerTime()
+        self._memory = MemoryStore(**self.address.options) if self.address.scheme == "memory" else None
+        self._sync: SyncStore | None = None
+        self._aio: AsyncStore | None = None
+        self._attachment: Attachment | None = None
+
+    def sync(self) -> Store:
+        """Return the store whose flights block."""
+        if self._memory is not None:
+            return self._memory
+        if self._sync is None:
+            from afresh.stores.sync import SyncStore  # noqa: PLC0415  hiredis loads on first use
+
+            self._sync = SyncStore(self._server(), budget_s=self._budget_s, server_time=self._time)
+        return self._sync
+
+    def aio(self) -> Store:
+        """Return the store whose flights suspend."""
+        if self._memory is not None:
+            return self._memory
+        if self._aio is None:
+            from afresh.stores.aio import AsyncStore  # noqa: PLC0415  asyncio loads on first use
+
+            self._aio = AsyncStore(self._server(), budget_s=self._budget_s, server_time=self._time)
+        return self._aio
+
+    def now_ms(self) -> int:
+        """Return the store's time."""
+        return self._memory.now_ms() if self._memory is not None else self._time.now_ms()
+
+    def forget(self) -> None:
+        """After a fork: leave the parent's connections alone."""
+        for store in (self._sync, self._aio):
+            if store is not None:
+                store.forget()
+
+    def close(self) -> None:
+        """Close what threads use, and leave the embedded server."""
+        if self._memory is not None:
+            self._memory.close()
+        if self._sync is not None:
+            self._sync.close()
+        if self._attachment is not None:
+            self._attachment.release()
+            self._attachment = None
+            self._sync = self._aio = None
+
+    async def aclose(self) -> None:
+        """Close what this event loop's tasks use, and then the rest."""
+        if self._aio is not None:
+            await self._aio.aclose()
+        self.close()
+
+    def _server(self) -> Address:
+        if self.address.scheme != "embedded":
+            return self.address
+        if self._attachment is None:
+            from afresh.stores.embedded import attach  # noqa: PLC0415  for this scheme only
+
+            self._attachment = attach(self.address.path)
+        path = self._attachment.socket_path
+        return Address("unix", self.address.shown, path, {"path": path})

@@ -1,0 +1,238 @@
+"""``memory://``: a store inside the process, with the semantics of the server's.
+
+Each operation does what its script does (`afresh/scripts`); the conformance suite holds both to it. Bounded: beyond `max_entries`
+names the oldest go, which the protocol survives like any eviction.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Sequence
+from fnmatch import translate
+from typing import Any
+
+from afresh.core import ops
+from afresh.core.envelope import parse
+from afresh.errors import StoreRefused
+
+__all__ = ["MemoryStore"]
+
+_LUA_EXACT_DIGITS = 15
+_PREFIX_BYTES = 4128
+_FRESH_UNTIL = slice(16, 24)
+
+Held = bytes | dict[bytes, bytes]
+
+
+class MemoryStore:
+    """A store whose flights run at once, under one lock, and never suspend: it serves threads and loops alike.
+
+    Args:
+        max_entries: how many names it holds at most.
+        now_ms: the time, ms since the epoch.
+    """
+
+    def __init__(self, *, max_entries: int = 100_000, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        self._data: dict[str, tuple[Held, float]] = {}
+        self._lock = threading.Lock()
+        self._max_entries = max_entries
+        self._now_ms = now_ms
+        self._sweep_at = 1024
+        self._run: dict[type, Callable[[Any], Any]] = {
+            kind: getattr(self, f"_{kind.__name__.lower()}") for kind in (*ops.COMMANDS, *ops.SCRIPTS, ops.Scan)
+        }
+
+    async def flight(self, batch: Sequence[ops.Op], /) -> list[Any]:
+        """Run the operations as one atomic step."""
+        with self._lock:
+            return [self._answer(op) for op in batch]
+
+    def now_ms(self) -> int:
+        """Return this store's time."""
+        return self._now_ms()
+
+    def close(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._data.clear()
+
+    def _answer(self, op: ops.Op) -> Any:  # noqa: ANN401  as the server's replies
+        try:
+            return self._run[op.__class__](op)
+        except _WrongTypeError:
+            return StoreRefused("WRONGTYPE", "WRONGTYPE Operation against a key holding the wrong kind of value")
+
+    # ---- what is held
+
+    def _find(self, key: str) -> Held | None:
+        found = self._data.get(key)
+        if found is None:
+            return None
+        if found[1] <= self._now_ms():
+            del self._data[key]
+            return None
+        return found[0]
+
+    def _bytes(self, key: str) -> bytes | None:
+        held = self._find(key)
+        if isinstance(held, dict):
+            raise _WrongTypeError
+        return held
+
+    def _hash(self, key: str) -> dict[bytes, bytes] | None:
+        held = self._find(key)
+        if isinstance(held, bytes):
+            raise _WrongTypeError
+        return held
+
+    def _store(self, key: str, held: Held, ttl_ms: int) -> None:
+        self._data.pop(key, None)
+        self._data[key] = (held, self._now_ms() + ttl_ms if ttl_ms else float("inf"))
+        if len(self._data) > self._max_entries:
+            del self._data[next(iter(self._data))]
+        elif len(self._data) >= self._sweep_at:
+            self._sweep()
+
+    def _keep(self, key: str, held: Held) -> None:
+        self._data[key] = (held, self._data[key][1])
+
+    def _sweep(self) -> None:
+        now = self._now_ms()
+        for key in [key for key, (_, until) in self._data.items() if until <= now]:
+            del self._data[key]
+        self._sweep_at = max(1024, 2 * len(self._data))
+
+    def _drop(self, *keys: str) -> int:
+        found = [key for key in keys if self._find(key) is not None]
+        for key in found:
+            del self._data[key]
+        return len(found)
+
+    # ---- commands
+
+    def _get(self, op: ops.Get) -> bytes | None:
+        return self._bytes(op.key)
+
+    def _hashget(self, op: ops.HashGet) -> list[bytes | None]:
+        table = self._hash(op.key) or {}
+        return [table.get(field.encode()) for field in op.fields]
+
+    def _unlink(self, op: ops.Unlink) -> int:
+        return self._drop(op.key, *op.more)
+
+    def _scan(self, op: ops.Scan) -> list[Any]:
+        pattern = re.compile(translate(re.sub(r"\\(.)", r"[\1]", op.pattern)))
+        return [0, [key.encode("utf-8", "surrogatepass") for key in list(self._data) if pattern.match(key) and self._find(key)]]
+
+    def _seize(self, op: ops.Seize) -> bytes:
+        self._store(op.lease, op.mark, op.lease_ms)
+        return b"OK"
+
+    # ---- scripts
+
+    def _is_there(self, key: str, seen: bytes) -> bool:
+        held = self._find(key)
+        if not seen:
+            return not isinstance(held, bytes)
+        return (self._bytes(key) or b"").startswith(seen)
+
+    def _claim(self, op: ops.Claim) -> list[Any]:
+        if not self._is_there(op.value, op.seen):
+            return [0, self._bytes(op.value) or b""]
+        holder = self._bytes(op.lease)
+        if holder is not None:
+            return [2, holder]
+        self._store(op.lease, op.mark, op.lease_ms)
+        return [1]
+
+    def _stamp(self, op: ops.Stamp) -> bytes:
+        now = self._bytes(op.key)
+        if now is None:
+            self._store(op.key, op.fresh, op.ttl_ms)
+            return op.fresh
+        until = self._data[op.key][1]
+        if op.ttl_ms and until - self._now_ms() < op.ttl_ms:
+            self._data[op.key] = (now, self._now_ms() + op.ttl_ms)
+        return now
+
+    def _commit(self, op: ops.Commit) -> int:
+        if self._bytes(op.lease) != op.mark:
+            return 0
+        self._store(op.value, op.envelope, op.ttl_ms)
+        self._drop(op.lease)
+        return 1
+
+    def _abandon(self, op: ops.Abandon) -> int:
+        return self._drop(op.lease) if self._bytes(op.lease) == op.mark else 0
+
+    def _put(self, op: ops.Put) -> int:
+        self._store(op.value, op.envelope, op.ttl_ms)
+        self._drop(op.lease)
+        return 1
+
+    def _swap(self, op: ops.Swap) -> int:
+        if not self._is_there(op.value, op.seen):
+            return 0
+        self._store(op.value, op.envelope, op.ttl_ms)
+        self._drop(op.lease)
+        return 1
+
+    def _incr(self, op: ops.Incr) -> list[Any]:
+        raw = self._bytes(op.value)
+        if raw is None:
+            return [-1]
+        entry = parse(raw)
+        digits = bytes(entry.payload) if entry is not None and entry.codec == 1 and entry.flags < 4 else b""  # noqa: PLR2004  as incr.lua
+        few = len(digits) <= _LUA_EXACT_DIGITS and len(str(op.by)) <= _LUA_EXACT_DIGITS
+        if entry is None or not few or not re.fullmatch(rb"-?\d+", digits):
+            return [0, raw]
+        raw = entry.prefix + b"%d" % (int(digits) + op.by)
+        self._keep(op.value, raw)
+        self._drop(op.lease)
+        return [1, raw]
+
+    def _touch(self, op: ops.Touch) -> bytes | None:
+        raw = self._bytes(op.value)
+        if raw is None or parse(raw) is None:
+            return None
+        raw = raw[: _FRESH_UNTIL.start] + op.fresh_until + raw[_FRESH_UNTIL.stop :]
+        self._store(op.value, raw, op.ttl_ms)
+        self._drop(op.lease)
+        return raw[:_PREFIX_BYTES]
+
+    def _invalidate(self, op: ops.Invalidate) -> list[int]:
+        dropped = self._drop(op.value)
+        self._drop(op.lease)
+        self._store(op.stamp, op.fresh, op.ttl_ms)
+        return [dropped, 1]
+
+    def _bump(self, op: ops.Bump) -> int:
+        now = self._bytes(op.key)
+        if now is not None and len(now) == len(op.fresh):
+            self._keep(op.key, op.fresh)
+        return 1
+
+    def _tablestart(self, op: ops.TableStart) -> bytes:
+        held = self._find(op.key)
+        if isinstance(held, dict) and (now := held.get(b"g")) is not None and now != op.seen:
+            return now
+        table = {b"%d" % row: content for row, content in enumerate(op.rows, op.first)}
+        self._store(op.key, {**table, b"max": b"%d" % (op.first + len(op.rows) - 1), b"g": op.fence}, op.ttl_ms)
+        return op.fence
+
+    def _tableextend(self, op: ops.TableExtend) -> int:
+        table = self._hash(op.key)
+        if table is None or table.get(b"g") != op.fence or op.first > int(table[b"max"]) + 1:
+            return 0
+        for row, content in enumerate(op.rows, op.first):
+            if row > int(table[b"max"]):
+                table[b"%d" % row] = content
+                table[b"max"] = b"%d" % row
+        self._store(op.key, table, op.ttl_ms)
+        return 1
+
+
+class _WrongTypeError(Exception):
+    """A name holds the other kind of value."""

@@ -1,0 +1,33 @@
+"""What the server and redis-py say when something is wrong, in afresh's words. Translated here and nowhere else."""
+
+from __future__ import annotations
+
+from afresh.errors import StoreRefused, StoreUnavailable
+
+__all__ = ["refused", "unavailable"]
+
+_ADVICE = {
+    "OOM": "The server is full: raise maxmemory, or set a maxmemory-policy that evicts (allkeys-lfu suits a cache).",
+    "READONLY": "This server is a replica: connect to the primary.",
+    "LOADING": "The server is loading its data: it will answer soon.",
+    "BUSY": "The server is running somebody's long script.",
+    "NOAUTH": "The server wants a password: put it into the URL, redis://user:password@host.",
+    "WRONGPASS": "The server does not know this user and password: see the URL.",
+    "NOPERM": "The server's ACL does not let this user do it: it needs EVAL, EVALSHA, GET, SET, UNLINK, SCAN and hashes on the namespace.",
+    "WRONGTYPE": "Another application keeps something else under this name: choose another namespace.",
+    "MASTERDOWN": "The replica has lost its primary.",
+    "MISCONF": "The server refuses writes until it can save its data again.",
+}
+
+
+def refused(text: str) -> StoreRefused:
+    """Return the error for a server's error reply. The reply's echo of arguments is cut off: it may hold a value."""
+    code = text.split(" ", 1)[0] or "ERR"
+    said = text.split(", with args", 1)[0][:200]
+    return StoreRefused(code, f"the server refused: {said}. {_ADVICE.get(code, 'See the server log.')}")
+
+
+def unavailable(shown: str, error: BaseException) -> StoreUnavailable:
+    """Return the error for a server that was not reached, or did not answer in time."""
+    what = "did not answer in time" if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__ else "was not reached"
+    return StoreUnavailable(f"{shown} {what} ({type(error).__name__}). Is the server running, and is the cache's URL right?")

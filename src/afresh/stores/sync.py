@@ -1,0 +1,150 @@
+"""The store for threads: blocking sockets, opened and authenticated by redis-py.
+
+Connections lie on a stack: the last one used is the warmest. A thread has one for the length of a flight. One that was lost while idle
+is noticed on use, and the flight sent once more on a new one. After a fork the child begins with none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hiredis import Reader, ReplyError, pack_command
+
+from afresh.core.ops import Op
+from afresh.errors import StoreError
+from afresh.stores.address import Address
+from afresh.stores.replies import refused, unavailable
+from afresh.stores.scripts import Word, deliver
+from afresh.stores.server_time import ServerTime
+
+if TYPE_CHECKING:
+    from redis.connection import AbstractConnection
+
+__all__ = ["SyncStore"]
+
+_KEEP_IDLE = 64
+_READ_BYTES = 65536
+
+
+class SyncStore:
+    """A store whose flights block the calling thread and never suspend.
+
+    Args:
+        address: where the server is.
+        budget_s: how long a connect, or a flight, may take.
+        server_time: learns the server's time from each new connection.
+    """
+
+    def __init__(self, address: Address, *, budget_s: float, server_time: ServerTime) -> None:
+        self._address = address
+        self._budget_s = budget_s
+        self._time = server_time
+        self._idle: list[_Line] = []
+
+    async def flight(self, batch: Sequence[Op], /) -> list[Any]:
+        """Send the operations in one write and read their replies."""
+        return await deliver(self._exchange, batch)
+
+    def forget(self) -> None:
+        """Drop the connections without a word to the server: they belong to the parent process."""
+        self._idle = []
+
+    def close(self) -> None:
+        """Close the idle connections; those in use are closed when they come back."""
+        self._idle, idle = [], self._idle
+        for line in idle:
+            line.close()
+
+    async def _exchange(self, commands: list[tuple[Word, ...]], *, again: bool) -> list[Any]:
+        packed = b"".join(map(pack_command, commands))
+        idle = self._idle
+        try:
+            line = idle.pop()
+        except IndexError:
+            line, again = self._connect(), False
+        try:
+            replies = line.exchange(packed, len(commands))
+        except BaseException as error:
+            line.close()
+            if not isinstance(error, OSError):
+                raise
+            if again and not isinstance(error, TimeoutError):
+                self.close()  # the others have been idle for longer
+                return await self._exchange(commands, again=False)
+            raise unavailable(self._address.shown, error) from error
+        if self._idle is idle and len(idle) < _KEEP_IDLE:
+            idle.append(line)
+        else:
+            line.close()
+        return replies
+
+    def _connect(self) -> _Line:
+        from redis.backoff import NoBackoff  # noqa: PLC0415  redis loads on first use
+        from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection  # noqa: PLC0415
+        from redis.exceptions import RedisError  # noqa: PLC0415
+        from redis.retry import Retry  # noqa: PLC0415
+
+        kind = {"redis": Connection, "rediss": SSLConnection}.get(self._address.scheme, UnixDomainSocketConnection)
+        connection = kind(
+            **self._address.options,
+            protocol=2,
+            socket_timeout=self._budget_s,
+            socket_connect_timeout=self._budget_s,
+            retry=Retry(NoBackoff(), 0),
+        )
+        try:
+            connection.connect()
+            line = _Line(connection, self._budget_s)
+            sent_ms = self._time.ticks_ms()
+            (told,) = line.exchange(pack_command(("TIME",)), 1)
+        except (RedisError, OSError) as error:
+            connection.disconnect()
+            raise unavailable(self._address.shown, error) from error
+        if isinstance(told, StoreError):
+            line.close()
+            raise told
+        self._time.observe(told, sent_ms)
+        return line
+
+
+class _Line:
+    """One connection: redis-py's socket, and a parser of our own."""
+
+    __slots__ = ("_budget_s", "_connection", "_reader", "_socket")
+
+    def __init__(self, connection: AbstractConnection, budget_s: float) -> None:
+        self._connection = connection  # keeps the socket alive, and closes it
+        self._socket = connection._sock  # type: ignore[attr-defined]  # noqa: SLF001  redis-py offers no other way to the socket
+        self._reader = Reader()
+        self._budget_s = budget_s
+
+    def exchange(self, packed: bytes, count: int) -> list[Any]:
+        """Send, and read that many replies, all within the budget.
+
+        Raises:
+            OSError: TimeoutError when the time is up. The connection is of no use then, nor after any other exception.
+        """
+        deadline = time.monotonic() + self._budget_s
+        gets, feed, sock = self._reader.gets, self._reader.feed, self._socket
+        sock.sendall(packed)
+        replies: list[Any] = []
+        while True:
+            reply = gets()
+            while reply is not False:
+                replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
+                if len(replies) == count:
+                    sock.settimeout(self._budget_s)
+                    return replies
+                reply = gets()
+            data = sock.recv(_READ_BYTES)
+            if not data:
+                msg = "the server closed the connection"
+                raise ConnectionError(msg)
+            feed(data)
+            # The timeout of a socket is per call: a server that dribbles must not be waited for longer than the budget.
+            sock.settimeout(max(deadline - time.monotonic(), 0.001))
+
+    def close(self) -> None:
+        self._connection.disconnect()

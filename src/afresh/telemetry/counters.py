@@ -1,0 +1,128 @@
+"""Counts per function: hits, misses by cause, computes and what they cost."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from afresh.errors import UncachedWarning
+
+__all__ = ["Counters", "FunctionStats"]
+
+_LOGGER = logging.getLogger("afresh")
+# A failing server is reported once per this time and operation: it would fill the log otherwise.
+_QUIET_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionStats:
+    """What happened to one function's calls in this process, since it began.
+
+    Attributes:
+        hits: calls answered without a compute, by Redis or by somebody else's computation of the same moment.
+        stale_hits: those among them served past their ttl.
+        misses: calls that found nothing to serve, by cause.
+        computes: how often the function ran to its end.
+        compute_s: how long these took together.
+        not_stored: computed values that were not stored, by reason.
+    """
+
+    hits: int = 0
+    stale_hits: int = 0
+    misses: Mapping[str, int] = field(default_factory=dict)
+    computes: int = 0
+    compute_s: float = 0.0
+    not_stored: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Tally:
+    __slots__ = ("computes", "cost_us", "hits", "misses", "not_stored", "stale_hits")
+
+    def __init__(self) -> None:
+        self.hits = self.stale_hits = self.computes = self.cost_us = 0
+        self.misses: Counter[str] = Counter()
+        self.not_stored: Counter[str] = Counter()
+
+
+class Counters:
+    """Counts events, logs failures of the server, warns of values that cannot be cached. Serves all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tallies: dict[str, _Tally] = {}
+        self._suppressed: Counter[str] = Counter()
+        self._logged_at: dict[str, float] = {}
+
+    def forget(self) -> None:
+        """Begin anew after a fork."""
+        self.__init__()  # type: ignore[misc]  the one way to a fresh state and lock
+
+    def stats(self, owner: str) -> FunctionStats:
+        """Return a function's counts as of now."""
+        with self._lock:
+            tally = self._tallies.get(owner) or _Tally()
+            return FunctionStats(
+                tally.hits, tally.stale_hits, dict(tally.misses), tally.computes, tally.cost_us / 1e6, dict(tally.not_stored)
+            )
+
+    def owners(self) -> list[str]:
+        """Return everything that was counted for."""
+        with self._lock:
+            return sorted(self._tallies)
+
+    @property
+    def suppressed_errors(self) -> Mapping[str, int]:
+        """How often the server failed and the call went on without it, by operation."""
+        with self._lock:
+            return dict(self._suppressed)
+
+    def hit(self, owner: str, *, stale: bool = False) -> None:
+        """An entry was served."""
+        with self._lock:
+            tally = self._tally(owner)
+            tally.hits += 1
+            tally.stale_hits += stale
+
+    def miss(self, owner: str, cause: str) -> None:
+        """None was."""
+        with self._lock:
+            self._tally(owner).misses[cause] += 1
+
+    def computed(self, owner: str, cost_us: int) -> None:
+        """A compute returned."""
+        with self._lock:
+            tally = self._tally(owner)
+            tally.computes += 1
+            tally.cost_us += cost_us
+
+    def not_stored(self, owner: str, reason: str) -> None:
+        """A computed value was not stored."""
+        with self._lock:
+            self._tally(owner).not_stored[reason] += 1
+
+    def unencodable(self, owner: str, error: Exception) -> None:
+        """A value cannot be cached: warn, once per function and reason."""
+        self.not_stored(owner, "unencodable")
+        warnings.warn(f"{owner}: not cached: {error}", UncachedWarning, stacklevel=2)
+
+    def suppressed(self, operation: str, error: Exception) -> None:
+        """The server failed and the call went on without it."""
+        now = time.monotonic()
+        with self._lock:
+            self._suppressed[operation] += 1
+            quiet = now - self._logged_at.get(operation, -_QUIET_S) < _QUIET_S
+            if not quiet:
+                self._logged_at[operation] = now
+        if not quiet:
+            _LOGGER.warning("%s went on without the server: %s", operation, error)
+
+    def _tally(self, owner: str) -> _Tally:
+        tally = self._tallies.get(owner)
+        if tally is None:
+            tally = self._tallies[owner] = _Tally()
+        return tally
