@@ -13,7 +13,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest check fix docs bench clean
+.PHONY: help demo test test-all test-oldest coverage check fix docs bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,10 @@ test-all: ## run the tests on every supported Python found here
 test-oldest: ## run the tests with the oldest dependencies that pyproject.toml admits
 	@$(PYTHON) scripts/oldest.py > .venv-oldest.txt
 	@PIP_CONSTRAINT=$(CURDIR)/.venv-oldest.txt $(MAKE) --no-print-directory test VENV=.venv-oldest
+
+coverage: $(VENV)/.ready-dev ## run the tests and list the branches of core that none takes
+	@$(VENV)/bin/coverage run -m pytest $(ARGS)
+	@$(VENV)/bin/coverage report
 
 check: $(VENV)/.ready-dev ## lint, format, types, layers and sizes
 	@$(VENV)/bin/ruff check
