@@ -75,7 +75,12 @@ class AsyncCache(Facade):
 
     @overload
     async def get_or_compute(
-        self, key: str, compute: Callable[[], Awaitable[R]], *, ttl: Duration | Callable[[R], Duration] = ..., tags: Iterable[str] = ()
+        self,
+        key: str,
+        compute: Callable[[], Awaitable[R]],
+        *,
+        ttl: Duration | Callable[[R], Duration] = ...,
+        tags: Iterable[str] = (),
     ) -> R: ...
     @overload
     async def get_or_compute(

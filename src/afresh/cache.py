@@ -51,7 +51,7 @@ class Cache(Facade):
     """
 
     @names_nearest_option
-    def __init__(  # noqa: PLR0913  one option, one keyword
+    def __init__(
         self,
         url: str | None = None,
         *,
@@ -77,7 +77,7 @@ class Cache(Facade):
     @cached_property
     def aio(self) -> AsyncCache:
         """The same cache for coroutines: same names, awaited."""
-        from afresh.aio import AsyncCache  # noqa: PLC0415  not every program is asynchronous
+        from afresh.aio import AsyncCache
 
         return AsyncCache(self._engine, self._defaults)
 
@@ -194,7 +194,9 @@ class Cache(Facade):
     @overload
     def recurrence(self, *, base: Mapping[int, R], name: str | None = None) -> Recurrent[R]: ...
     @overload
-    def recurrence(self, *, base: Mapping[int, R], name: str | None = None, ttl: Duration) -> Callable[[Callable[..., R]], Recurrence[R]]: ...
+    def recurrence(
+        self, *, base: Mapping[int, R], name: str | None = None, ttl: Duration
+    ) -> Callable[[Callable[..., R]], Recurrence[R]]: ...
     @names_nearest_option
     def recurrence(self, *, base: Mapping[int, Any], name: str | None = None, ttl: Duration = MISSING) -> Any:
         """Return a decorator for a function of n and the values before it: a memo table in one Redis hash.
@@ -206,7 +208,7 @@ class Cache(Facade):
             name: of the table. Default: the function's module and qualname.
             ttl: how long the table lives after it last grew, up to 30 days. Default: 30 days.
         """
-        from afresh.recurrence import recurrence  # noqa: PLC0415  not every program has one
+        from afresh.recurrence import recurrence
 
         ttl_ms = None if ttl is MISSING else self._ttl_ms(ttl)
         return recurrence(self._engine, base, name=name, ttl_ms=ttl_ms)

@@ -73,7 +73,7 @@ class Facade:
         return f"<{type(self).__name__} namespace={self._engine.namespace.name!r}>"
 
     @names_nearest_option
-    def memoize(  # noqa: PLR0913  one option, one keyword
+    def memoize(
         self,
         *,
         ttl: Duration | Callable[[Any], Duration] = MISSING,
@@ -126,7 +126,7 @@ class Facade:
         )
         return memoized(self._engine, Options(policy, tags, key, tuple(ignore), name, version))
 
-    def memoize_many(self, **options: Any) -> Any:  # noqa: ANN401, ARG002  the name is kept for it
+    def memoize_many(self, **options: Any) -> Any:  # noqa: ARG002  the name is kept for it
         """Not available in this version."""
         raise _not_yet("memoize_many()")
 

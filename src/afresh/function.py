@@ -88,7 +88,7 @@ class Function:
             return None
         return tuple(at for at, name in enumerate(self._parameters) if name not in ignore)
 
-    def with_policy(self, **changes: Any) -> Function:  # noqa: ANN401  fields of Policy
+    def with_policy(self, **changes: Any) -> Function:
         """Return the same function under a changed policy."""
         return Function(self.engine, self.fn, replace(self.options, policy=replace(self.policy, **changes)))
 
@@ -107,10 +107,11 @@ class Function:
         """Return the request for the call with these arguments."""
         engine = self.engine
         needs = self._needs
-        if self._templates is None:
+        tags_of = self.options.tags
+        if callable(tags_of):
             args, kwargs = self._spelled(values)
-            needs = needs_of(engine.namespace, self._function_tag, rendered_by(self.options.tags, args, kwargs))  # type: ignore[arg-type]  callable, if there are no templates
-        elif (tags := self._templates.render(values)) is not self._templates.constant:
+            needs = needs_of(engine.namespace, self._function_tag, rendered_by(tags_of, args, kwargs))
+        elif self._templates is not None and (tags := self._templates.render(values)) is not self._templates.constant:
             needs = needs_of(engine.namespace, self._function_tag, tags)
         return Request(engine.namespace.names(self.key(values)), needs, self.policy, self.values, self.name, engine.namespace)
 

@@ -256,7 +256,7 @@ class Memoize(Protocol):
     """The decorator that `memoize(...)` returns: it follows the function's colour."""
 
     @overload
-    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncMemoized[P, R]: ...  # type: ignore[overload-overlap]  the first match is meant
+    def __call__(self, fn: Callable[P, Coroutine[Any, Any, R]], /) -> AsyncMemoized[P, R]: ...  # type: ignore[overload-overlap]  # the first match is meant
     @overload
     def __call__(self, fn: Callable[P, R], /) -> Memoized[P, R]: ...
 
@@ -264,17 +264,17 @@ class Memoize(Protocol):
 def memoized(engine: Engine, options: Options) -> Memoize:
     """Return the decorator for these options."""
 
-    def decorate(fn: Any) -> Any:  # noqa: ANN401  typed by Memoize
+    def decorate(fn: Any) -> Any:
         return _make(Function(engine, fn, options))
 
     return decorate
 
 
-def _make(function: Function) -> Any:  # noqa: ANN401  a handle of either colour
+def _make(function: Function) -> Any:
     """Return a handle of a class of its own, whose `__call__` has the function's signature."""
     base = AsyncMemoized if function.is_async else Memoized
     return type(base.__name__, (base,), {"__call__": function.call, "__doc__": function.fn.__doc__})(function)
 
 
-def _bind_again(old: Any, new: Any) -> Any:  # noqa: ANN401  handles of either colour
+def _bind_again(old: Any, new: Any) -> Any:
     return new.__get__(old._bound[0]) if old._bound else new  # noqa: SLF001  handles of this module

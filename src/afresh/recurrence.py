@@ -136,7 +136,9 @@ class Recurrence(Generic[R]):
 Recurrent: TypeAlias = Callable[[Callable[[int, R], R] | Callable[[int, R, R], R] | Callable[[int, R, R, R], R]], Recurrence[R]]
 
 
-def recurrence(engine: Engine, base: Mapping[int, Any], *, name: str | None, ttl_ms: int | None) -> Callable[[Callable[..., Any]], Recurrence[Any]]:
+def recurrence(
+    engine: Engine, base: Mapping[int, Any], *, name: str | None, ttl_ms: int | None
+) -> Callable[[Callable[..., Any]], Recurrence[Any]]:
     """Return the decorator for these options.
 
     Raises:

@@ -81,7 +81,7 @@ def _parse(template: object, parameters: Mapping[str, int]) -> tuple[list[_Field
     return fields, before
 
 
-def _text(field: _Field, value: Any) -> str:  # noqa: ANN401  any argument
+def _text(field: _Field, value: Any) -> str:
     for attribute in field.path:
         value = getattr(value, attribute)
     if isinstance(value, Enum):

@@ -110,7 +110,9 @@ class Spelling:
         }
 
 
-def generate(spelling: Spelling, name: str, *, is_async: bool, names: Mapping[str, Any]) -> tuple[Callable[..., Any], Callable[..., tuple[Any, ...]]]:
+def generate(
+    spelling: Spelling, name: str, *, is_async: bool, names: Mapping[str, Any]
+) -> tuple[Callable[..., Any], Callable[..., tuple[Any, ...]]]:
     """Return the method that calls through the cache, and a function that only binds arguments to the tuple of values.
 
     Args:

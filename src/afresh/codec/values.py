@@ -42,7 +42,7 @@ class CodecValues:
             UnencodableValue: if the codec cannot hold the value, whatever it raised.
         """
         if value.__class__ is int:
-            return Encoded(INTEGER, 0, encode_int(value))  # type: ignore[arg-type]  an int, by its class
+            return Encoded(INTEGER, 0, encode_int(value))  # type: ignore[arg-type]  # an int, by its class
         try:
             return Encoded(self.codec.codec_id, Flag.SIGNED if self.signer else 0, self.codec.encode(value))
         except UnencodableValue:

@@ -63,7 +63,7 @@ def undeclared(raw: object, needs: Needs) -> list[bytes]:
     return [name for name in entry.tag_stamps() if name not in declared]
 
 
-def classify(  # noqa: PLR0913  the whole input of the decision
+def classify(
     raw: object,
     stamps: Sequence[object],
     needs: Needs,

@@ -97,7 +97,7 @@ def parse(raw: bytes) -> Entry | None:
     return Entry(flags, codec, created, until, cost, schema, dictionary, tags, offset, raw)
 
 
-def pack_prefix(  # noqa: PLR0913  the header's fields, each named at the call
+def pack_prefix(
     vector: bytes, *, flags: int, codec: int, tags: int, created_ms: int, fresh_until_ms: int, cost_us: int, schema: int
 ) -> bytes:
     """Return header and stamps; the payload follows them."""

@@ -23,8 +23,7 @@ from typing import Any
 
 from afresh.core.decide import Cause, Verdict
 from afresh.core.envelope import FOR_EVER, pack_prefix, parse
-from afresh.core.ops import Abandon, Commit, Seize
-from afresh.core.ops import Claim as ClaimOp
+from afresh.core.ops import Abandon, Claim as ClaimOp, Commit, Seize
 from afresh.core.policy import LEASE_MS, POLL_MS, hard_ttl_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Flight, Outcome, Ports
 from afresh.core.reads import Hit, Request, read
@@ -98,9 +97,7 @@ def _alone(ports: Ports, request: Request, cause: Cause | None) -> Claim:
     return Claim(request, None, None, None, ports.clock.ticks_us())
 
 
-async def _lead(  # noqa: PLR0913  the state of one call, handed over once
-    ports: Ports, request: Request, flight: Flight, verdict: Verdict, hit: Hit | None, deadline_us: int
-) -> Hit | Claim:
+async def _lead(ports: Ports, request: Request, flight: Flight, verdict: Verdict, hit: Hit | None, deadline_us: int) -> Hit | Claim:
     """Claim the lease, or wait for who has it; whatever happens, the flight is finished or belongs to the claim returned."""
     cost_ms = verdict.entry.cost_us // 1000 if verdict.entry else 0
     mark = ports.token(MARK_BYTES) + cost_ms.to_bytes(4, "little")
@@ -147,9 +144,9 @@ async def _claim(ports: Ports, request: Request, flight: Flight, verdict: Verdic
     if cause is Cause.UNAVAILABLE:
         return _computing(ports, request, flight, cause)
     longest_ms = tag_ttl_ms(hard_ttl_ms(policy.ttl_ms, policy.stale_ttl_ms))
-    ops = (ClaimOp(names.value, names.lease, verdict.seen, mark, LEASE_MS), *needs.stamping(new_stamps(ports, needs), longest_ms))
+    claiming = ClaimOp(names.value, names.lease, verdict.seen, mark, LEASE_MS)
     try:
-        answer, *stamps = await ports.store.flight(ops)
+        answer, *stamps = await ports.store.flight([claiming, *needs.stamping(new_stamps(ports, needs), longest_ms)])
         if isinstance(answer, StoreError):  # full or read-only: nobody can claim, nothing can be stored
             raise answer
     except StoreError as error:
@@ -157,13 +154,13 @@ async def _claim(ports: Ports, request: Request, flight: Flight, verdict: Verdic
         return _computing(ports, request, flight, Cause.UNAVAILABLE)
     if answer[0] == 0:
         return b""
-    if answer[0] == 2:  # noqa: PLR2004  the script's third answer
+    if answer[0] == 2:
         return bytes(answer[1])
     vector = needs.vector(stamps) if needs.is_storable else None
     return _computing(ports, request, flight, cause, mark, vector)
 
 
-def _computing(  # noqa: PLR0913  the parts of a claim
+def _computing(
     ports: Ports, request: Request, flight: Flight, cause: Cause, mark: bytes | None = None, vector: bytes | None = None
 ) -> Claim:
     ports.events.miss(request.owner, cause)
@@ -183,8 +180,8 @@ async def seize(ports: Ports, request: Request) -> Claim:
     longest_ms = tag_ttl_ms(hard_ttl_ms(policy.ttl_ms, policy.stale_ttl_ms))
     vector: bytes | None = None
     try:
-        ops = (Seize(request.names.lease, LEASE_MS, mark), *needs.stamping(new_stamps(ports, needs), longest_ms))
-        answer, *stamps = await ports.store.flight(ops)
+        seizing = Seize(request.names.lease, LEASE_MS, mark)
+        answer, *stamps = await ports.store.flight([seizing, *needs.stamping(new_stamps(ports, needs), longest_ms)])
         if isinstance(answer, StoreError):
             raise answer
         vector = needs.vector(stamps) if needs.is_storable else None
@@ -193,7 +190,7 @@ async def seize(ports: Ports, request: Request) -> Claim:
     return Claim(request, None, mark if vector is not None else None, vector, ports.clock.ticks_us())
 
 
-async def commit(ports: Ports, claim: Claim, value: Any) -> None:  # noqa: ANN401  any value of the user's
+async def commit(ports: Ports, claim: Claim, value: Any) -> None:
     """Store the value if the claim still holds, and give it to those who wait. Cost: 1 round trip. Never raises for the server."""
     request, flight = claim.request, claim.flight
     cost_us = ports.clock.ticks_us() - claim.started_us
@@ -221,9 +218,7 @@ async def commit(ports: Ports, claim: Claim, value: Any) -> None:  # noqa: ANN40
         await _release(ports, request, mark)
 
 
-def envelope_of(  # noqa: PLR0913  the parts of an entry
-    ports: Ports, request: Request, encoded: Encoded, vector: bytes | None, *, ttl_ms: int | None, cost_us: int = 0
-) -> bytes:
+def envelope_of(ports: Ports, request: Request, encoded: Encoded, vector: bytes | None, *, ttl_ms: int | None, cost_us: int = 0) -> bytes:
     """Return the bytes of a new entry. Without a vector it is fit for followers only."""
     now_ms, needs = ports.clock.now_ms(), request.needs
     prefix = pack_prefix(

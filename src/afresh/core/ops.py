@@ -60,7 +60,7 @@ class Scan(NamedTuple):
 
     cursor: int
     pattern: str
-    count: int
+    batch: int
 
 
 class Seize(NamedTuple):
@@ -200,7 +200,7 @@ Op: TypeAlias = (
     | TableExtend
 )
 
-# The words before an operation's fields. A field that is a tuple is laid out flat.
+# The words before an operation's fields. A last field that is a tuple is laid out flat.
 COMMANDS: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
     {Get: ("GET",), HashGet: ("HMGET",), Unlink: ("UNLINK",), Seize: ("PSETEX",)}
 )

@@ -46,7 +46,9 @@ class Outcome(Protocol):
     """What a flight left for those who waited for it. `envelope` is None if they must see for themselves."""
 
     @property
-    def envelope(self) -> bytes | None: ...
+    def envelope(self) -> bytes | None:
+        """The entry that the flight shares."""
+        ...
 
     @property
     def alone(self) -> bool:
@@ -58,7 +60,9 @@ class Flight(Protocol):
     """One computation that others may wait for, seen by its leader."""
 
     @property
-    def leads(self) -> Literal[True]: ...
+    def leads(self) -> Literal[True]:
+        """What tells it from a seat."""
+        ...
 
     def mark(self) -> None:
         """Note that the operation whose result will be shared starts now: who is waiting so far may have it in any case."""
@@ -85,7 +89,9 @@ class Seat(Protocol):
     """A place in somebody else's flight."""
 
     @property
-    def leads(self) -> Literal[False]: ...
+    def leads(self) -> Literal[False]:
+        """What tells it from a flight."""
+        ...
 
 
 class Flights(Protocol):
@@ -99,7 +105,7 @@ class Flights(Protocol):
         """Lead a new flight, or join; None if the caller must not wait (the flight needs this very caller to proceed)."""
         ...
 
-    async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:  # noqa: ANN401  the implementation's own Seat
+    async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Wait for the flight's end; None when the time is up."""
         ...
 
@@ -175,7 +181,9 @@ class Values(Protocol):
     """A codec with what surrounds it: integers as digits, compression, signature, the size limit."""
 
     @property
-    def schema(self) -> int: ...
+    def schema(self) -> int:
+        """See `Codec.schema`."""
+        ...
 
     def encode(self, value: object, /) -> Encoded:
         """Return the payload; raises `UnencodableValue`."""

@@ -57,9 +57,7 @@ async def _look_many(ports: Ports, requests: Sequence[Request]) -> list[Verdict]
             gets = [Get(first.namespace.stamp_key(name)) for name in hashes]
             others = dict(zip(hashes, await ports.store.flight(gets), strict=True))
     schema, stale_ttl_ms, now_ms = first.values.schema, first.policy.stale_ttl_ms, ports.clock.now_ms()
-    return [
-        classify(raw, stamps, first.needs, schema=schema, now_ms=now_ms, stale_ttl_ms=stale_ttl_ms, others=others) for raw in raws
-    ]
+    return [classify(raw, stamps, first.needs, schema=schema, now_ms=now_ms, stale_ttl_ms=stale_ttl_ms, others=others) for raw in raws]
 
 
 async def read(ports: Ports, request: Request) -> tuple[Hit | None, Verdict]:

@@ -68,7 +68,7 @@ def pack_row(values: Values, value: object) -> bytes:
     return encoded.payload if encoded.codec == 1 else _OTHER + bytes((encoded.codec, encoded.flags)) + encoded.payload
 
 
-def unpack_row(table: Table, row: bytes) -> Any:  # noqa: ANN401  any value of the user's
+def unpack_row(table: Table, row: bytes) -> Any:
     """Return a row's value.
 
     Raises:

@@ -183,8 +183,8 @@ async def touch(ports: Ports, request: Request) -> bool:
     ttl_ms = policy.ttl_ms
     until = FOR_EVER if ttl_ms is None else ports.clock.now_ms() + ttl_ms
     px_ms = hard_ttl_ms(ttl_ms, policy.stale_ttl_ms)
-    ops = (Touch(names.value, names.lease, until.to_bytes(8, "little"), px_ms), *needs.reads)
-    reply, *stamps = _ensured(await ports.store.flight(ops))
+    touching = Touch(names.value, names.lease, until.to_bytes(8, "little"), px_ms)
+    reply, *stamps = _ensured(await ports.store.flight([touching, *needs.reads]))
     entry = parse(reply) if reply else None
     if entry is None:
         return False

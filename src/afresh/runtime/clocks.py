@@ -25,7 +25,7 @@ class SyncClock:
 
     async def sleep_ms(self, duration_ms: float, /) -> None:
         """Block."""
-        time.sleep(duration_ms / 1000)
+        time.sleep(duration_ms / 1000)  # noqa: ASYNC251  a thread's clock: blocking is what it is for
 
 
 class AsyncClock(SyncClock):
@@ -33,6 +33,6 @@ class AsyncClock(SyncClock):
 
     async def sleep_ms(self, duration_ms: float, /) -> None:
         """Suspend."""
-        import asyncio  # noqa: PLC0415  whoever waits here has loaded it
+        import asyncio
 
         await asyncio.sleep(duration_ms / 1000)

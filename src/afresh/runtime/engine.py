@@ -149,7 +149,7 @@ class Engine:
             got.flight.start_compute()
         return got
 
-    def commit(self, claim: Claim, value: Any) -> None:  # noqa: ANN401  any value of the user's
+    def commit(self, claim: Claim, value: Any) -> None:
         """Store a computed value."""
         if claim.flight is not None:
             claim.flight.end_compute()
@@ -161,7 +161,7 @@ class Engine:
             claim.flight.end_compute()
         run_now(flows.abandon(self.sync_ports(), claim))
 
-    def compute(self, request: Request, compute: Callable[[], Any]) -> Any:  # noqa: ANN401  any value of the user's
+    def compute(self, request: Request, compute: Callable[[], Any]) -> Any:
         """Return the value, computing it if there is none."""
         if bypassed():
             return compute()
@@ -185,7 +185,7 @@ class Engine:
             got.flight.start_compute()
         return got
 
-    async def acommit(self, claim: Claim, value: Any) -> None:  # noqa: ANN401  any value of the user's
+    async def acommit(self, claim: Claim, value: Any) -> None:
         """Do what `commit` does."""
         if claim.flight is not None:
             claim.flight.end_compute()

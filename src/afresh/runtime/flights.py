@@ -190,7 +190,7 @@ class SyncFlights:
         """See `afresh.core.ports.Flights`."""
         return self._table.enter(key, _running_loop(), blocks=True)
 
-    async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:  # noqa: ANN401  a Seat of this table
+    async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Block this thread until the flight's end."""
         gate = threading.Lock()
         gate.acquire()
@@ -218,9 +218,9 @@ class AsyncFlights:
         """See `afresh.core.ports.Flights`."""
         return self._table.enter(key, _running_loop(), blocks=False)
 
-    async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:  # noqa: ANN401  a Seat of this table
+    async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Suspend this task until the flight's end."""
-        import asyncio  # noqa: PLC0415  whoever waits here has loaded it
+        import asyncio
 
         loop = asyncio.get_running_loop()
         woken: asyncio.Future[None] = loop.create_future()
@@ -236,9 +236,14 @@ class AsyncFlights:
 
 def _wake(loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> None:
     try:
-        loop.call_soon_threadsafe(lambda: woken.done() or woken.set_result(None))
+        loop.call_soon_threadsafe(_end, woken)
     except RuntimeError:  # the loop is closed: its task is gone
         return
+
+
+def _end(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
 
 
 def _running_loop() -> object:

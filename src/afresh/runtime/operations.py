@@ -28,19 +28,22 @@ from afresh.runtime.engine import bypassed
 __all__ = ["add", "get", "get_many", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
 
 
-async def get(ports: Ports, request: Request, default: Any) -> Any:  # noqa: ANN401  any value of the user's
+async def get(ports: Ports, request: Request, default: Any) -> Any:
     """Return the stored value, or the default. Cost: 1 round trip."""
     return (await get_many(ports, [request], default))[0]
 
 
-async def get_many(ports: Ports, requests: Sequence[Request], default: Any) -> list[Any]:  # noqa: ANN401  any value of the user's
+async def get_many(ports: Ports, requests: Sequence[Request], default: Any) -> list[Any]:
     """Return the stored values, each the default where there is none. Cost: 1 round trip in all."""
     if bypassed() or not requests:
         return [default] * len(requests)
-    return [_counted(ports, request, hit, verdict.cause, default) for request, (hit, verdict) in zip(requests, await read_many(ports, requests), strict=True)]
+    return [
+        _counted(ports, request, hit, verdict.cause, default)
+        for request, (hit, verdict) in zip(requests, await read_many(ports, requests), strict=True)
+    ]
 
 
-def _counted(ports: Ports, request: Request, hit: Hit | None, cause: str | None, default: Any) -> Any:  # noqa: ANN401  any value
+def _counted(ports: Ports, request: Request, hit: Hit | None, cause: str | None, default: Any) -> Any:
     if hit is None:
         ports.events.miss(request.owner, cause or "expired")
         return default

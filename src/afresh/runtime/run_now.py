@@ -24,5 +24,5 @@ def run_now(flow: Coroutine[Any, Any, T]) -> T:
         result: T = done.value
         return result
     flow.close()
-    msg = f"the flow {flow.__qualname__} suspended under the sync driver; its port must block instead. Please report this."
+    msg = f"the flow {flow!r} suspended under the sync driver; its port must block instead. Please report this."
     raise SuspendedError(msg)

@@ -19,7 +19,7 @@ from afresh.core.ops import Op
 from afresh.errors import StoreError
 from afresh.stores.address import Address
 from afresh.stores.replies import refused, unavailable
-from afresh.stores.scripts import Word, deliver
+from afresh.stores.scripts import Word, deliver, packed_flight
 from afresh.stores.server_time import ServerTime
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class AsyncStore:
         link = self._links.get(loop)
         if link is None:
             link = self._links[loop] = _Link(self._address, self._budget_s, self._time)
-        packed = b"".join(map(pack_command, commands))
+        packed = packed_flight(commands)
         was_open = link.is_open
         try:
             wire = link.wire if was_open and link.wire is not None else await link.open()
@@ -108,7 +108,7 @@ class _Link:
         await asyncio.sleep(0)  # the transport closes its socket in the next turn
 
     async def _connect(self) -> _Wire:
-        from redis.exceptions import RedisError  # noqa: PLC0415  redis loads on first use
+        from redis.exceptions import RedisError
 
         if self._guard is None:
             # A loop that ends by asyncio.run closes its asynchronous generators: that is when the connection must go.
@@ -117,7 +117,7 @@ class _Link:
         connection = self._connection()
         try:
             async with asyncio.timeout(self._budget_s):
-                await connection.connect()
+                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
                 wire = _adopt(connection, self._budget_s)
                 sent_ms = self._time.ticks_ms()
                 (told,) = await wire.send(pack_command(("TIME",)), 1)
@@ -134,9 +134,9 @@ class _Link:
         return wire
 
     def _connection(self) -> AbstractConnection:
-        from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection  # noqa: PLC0415  on first use
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
+        from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
 
         kind = {"redis": Connection, "rediss": SSLConnection}.get(self._address.scheme, UnixDomainSocketConnection)
         return kind(
@@ -157,8 +157,11 @@ class _Link:
 
 def _adopt(connection: AbstractConnection, budget_s: float) -> _Wire:
     """Take over the transport of a connection that redis-py has opened and authenticated."""
-    wire = _Wire(connection, budget_s)
-    transport = connection._writer.transport  # type: ignore[union-attr]  # noqa: SLF001  redis-py offers no other way to it
+    # redis-py offers no other way to its streams, and would complain of their being open when it is collected.
+    streams: Any = (connection._reader, connection._writer)  # noqa: SLF001
+    connection._reader = connection._writer = None  # noqa: SLF001
+    wire = _Wire(streams, budget_s)
+    transport = streams[1].transport
     transport.pause_reading()
     transport.set_protocol(wire)
     wire.connection_made(transport)
@@ -181,8 +184,8 @@ class _Waiting:
 class _Wire(asyncio.Protocol):
     """The client's end of one connection."""
 
-    def __init__(self, connection: AbstractConnection, budget_s: float) -> None:
-        self._connection = connection  # its streams must live as long as the transport
+    def __init__(self, streams: object, budget_s: float) -> None:
+        self._streams = streams  # must live as long as the transport
         self._budget_s = budget_s
         self._loop = asyncio.get_running_loop()
         self._reader = Reader()
@@ -220,8 +223,8 @@ class _Wire(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]  a stream connection's transport is one for both ways
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)

@@ -42,7 +42,7 @@ class Stores:
         if self._memory is not None:
             return self._memory
         if self._sync is None:
-            from afresh.stores.sync import SyncStore  # noqa: PLC0415  hiredis loads on first use
+            from afresh.stores.sync import SyncStore
 
             self._sync = SyncStore(self._server(), budget_s=self._budget_s, server_time=self._time)
         return self._sync
@@ -52,7 +52,7 @@ class Stores:
         if self._memory is not None:
             return self._memory
         if self._aio is None:
-            from afresh.stores.aio import AsyncStore  # noqa: PLC0415  asyncio loads on first use
+            from afresh.stores.aio import AsyncStore
 
             self._aio = AsyncStore(self._server(), budget_s=self._budget_s, server_time=self._time)
         return self._aio
@@ -88,7 +88,7 @@ class Stores:
         if self.address.scheme != "embedded":
             return self.address
         if self._attachment is None:
-            from afresh.stores.embedded import attach  # noqa: PLC0415  for this scheme only
+            from afresh.stores.embedded import attach
 
             self._attachment = attach(self.address.path)
         path = self._attachment.socket_path

@@ -58,7 +58,7 @@ class MemoryStore:
         with self._lock:
             self._data.clear()
 
-    def _answer(self, op: ops.Op) -> Any:  # noqa: ANN401  as the server's replies
+    def _answer(self, op: ops.Op) -> Any:
         try:
             return self._run[op.__class__](op)
         except _WrongTypeError:
@@ -184,7 +184,7 @@ class MemoryStore:
         if raw is None:
             return [-1]
         entry = parse(raw)
-        digits = bytes(entry.payload) if entry is not None and entry.codec == 1 and entry.flags < 4 else b""  # noqa: PLR2004  as incr.lua
+        digits = bytes(entry.payload) if entry is not None and entry.codec == 1 and entry.flags < 4 else b""
         few = len(digits) <= _LUA_EXACT_DIGITS and len(str(op.by)) <= _LUA_EXACT_DIGITS
         if entry is None or not few or not re.fullmatch(rb"-?\d+", digits):
             return [0, raw]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from hiredis import pack_command
+
 from afresh.core.ops import COMMANDS, SCRIPTS, Incr, Op, Scan
 from afresh.errors import StoreRefused
 
-__all__ = ["Exchange", "Script", "Word", "deliver", "script", "words"]
+__all__ = ["Exchange", "Script", "Word", "deliver", "packed_flight", "script", "words"]
 
 Word: TypeAlias = str | bytes | int
 
@@ -20,6 +22,11 @@ class Exchange(Protocol):
     """Sends commands in one write and returns their replies; sends them `again` on a new connection if theirs was lost."""
 
     def __call__(self, commands: list[tuple[Word, ...]], *, again: bool) -> Awaitable[list[Any]]: ...
+
+
+def packed_flight(commands: Iterable[tuple[Word, ...]]) -> bytes:
+    """Return commands as the server reads them."""
+    return b"".join([pack_command(command) for command in commands])  # type: ignore[arg-type]  # hiredis declares one word, takes many
 
 
 class Script(NamedTuple):
@@ -44,17 +51,15 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
         with_source: send a script by its source (EVAL), for a server that does not know its digest yet.
     """
     if isinstance(op, Scan):
-        return ("SCAN", op.cursor, "MATCH", op.pattern, "COUNT", op.count)
-    head = COMMANDS.get(op.__class__)
+        return ("SCAN", op.cursor, "MATCH", op.pattern, "COUNT", op.batch)
+    head: tuple[Word, ...] | None = COMMANDS.get(op.__class__)
     if head is None:
         name, keys = SCRIPTS[op.__class__]
         wanted = script(name)
         head = ("EVAL", wanted.source, keys) if with_source else ("EVALSHA", wanted.sha, keys)
-    if op.__class__ in _FLAT:
-        return (*head, *op)
-    fields: list[Word] = []
-    for field in op:
-        fields += field if isinstance(field, tuple) else (field,)
+    fields: tuple[Any, ...] = op
+    if isinstance(fields[-1], tuple):  # it is always the last one
+        fields = (*fields[:-1], *fields[-1])
     return (*head, *fields)
 
 
@@ -75,8 +80,3 @@ async def deliver(exchange: Exchange, batch: Sequence[Op]) -> list[Any]:
 
 def _is_unknown(op: Op, reply: object) -> bool:
     return isinstance(reply, StoreRefused) and reply.code == "NOSCRIPT" and op.__class__ in SCRIPTS
-
-
-_FLAT = frozenset(
-    kind for kind in (*COMMANDS, *SCRIPTS) if not any("tuple" in str(hint) for hint in kind.__annotations__.values())
-)

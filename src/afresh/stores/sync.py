@@ -16,7 +16,7 @@ from afresh.core.ops import Op
 from afresh.errors import StoreError
 from afresh.stores.address import Address
 from afresh.stores.replies import refused, unavailable
-from afresh.stores.scripts import Word, deliver
+from afresh.stores.scripts import Word, deliver, packed_flight
 from afresh.stores.server_time import ServerTime
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class SyncStore:
             line.close()
 
     async def _exchange(self, commands: list[tuple[Word, ...]], *, again: bool) -> list[Any]:
-        packed = b"".join(map(pack_command, commands))
+        packed = packed_flight(commands)
         idle = self._idle
         try:
             line = idle.pop()
@@ -81,10 +81,10 @@ class SyncStore:
         return replies
 
     def _connect(self) -> _Line:
-        from redis.backoff import NoBackoff  # noqa: PLC0415  redis loads on first use
-        from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection  # noqa: PLC0415
-        from redis.exceptions import RedisError  # noqa: PLC0415
-        from redis.retry import Retry  # noqa: PLC0415
+        from redis.backoff import NoBackoff
+        from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+        from redis.exceptions import RedisError
+        from redis.retry import Retry
 
         kind = {"redis": Connection, "rediss": SSLConnection}.get(self._address.scheme, UnixDomainSocketConnection)
         connection = kind(
@@ -116,7 +116,7 @@ class _Line:
 
     def __init__(self, connection: AbstractConnection, budget_s: float) -> None:
         self._connection = connection  # keeps the socket alive, and closes it
-        self._socket = connection._sock  # type: ignore[attr-defined]  # noqa: SLF001  redis-py offers no other way to the socket
+        self._socket: Any = connection._sock  # noqa: SLF001  redis-py offers no other way to the socket
         self._reader = Reader()
         self._budget_s = budget_s
 
@@ -147,4 +147,4 @@ class _Line:
             sock.settimeout(max(deadline - time.monotonic(), 0.001))
 
     def close(self) -> None:
-        self._connection.disconnect()
+        self._connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it

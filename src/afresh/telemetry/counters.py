@@ -53,14 +53,14 @@ class Counters:
     """Counts events, logs failures of the server, warns of values that cannot be cached. Serves all threads."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as in a forked child."""
         self._lock = threading.Lock()
         self._tallies: dict[str, _Tally] = {}
         self._suppressed: Counter[str] = Counter()
         self._logged_at: dict[str, float] = {}
-
-    def forget(self) -> None:
-        """Begin anew after a fork."""
-        self.__init__()  # type: ignore[misc]  the one way to a fresh state and lock
 
     def stats(self, owner: str) -> FunctionStats:
         """Return a function's counts as of now."""
