@@ -10,7 +10,7 @@ function spell(seconds) {
 
 function tellAge() {
   const seconds = Math.max(0, Math.round((Date.now() - Date.parse(strip.dataset.renderedAt)) / 1000));
-  show("age", `this copy is <b>${spell(seconds)}</b> old`);
+  show("age", `now <b>${spell(seconds)}</b> old`);
 }
 
 function tellVisit() {
