@@ -26,9 +26,7 @@ def stock_recipes() -> int:
 
 def _write_recipes(drafts: list[Draft]) -> list[Recipe]:
     names = dict.fromkeys(draft.category for draft in drafts)
-    categories = {
-        name: Category(name=name, slug=slugify(name), position=position) for position, name in enumerate(names, start=1)
-    }
+    categories = {name: Category(name=name, slug=slugify(name), position=position) for position, name in enumerate(names, start=1)}
     authors = {name: Author(name=name) for name in sorted({draft.author for draft in drafts})}
     Category.objects.bulk_create(categories.values())
     Author.objects.bulk_create(authors.values())

@@ -19,13 +19,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import django
+from cookbook.meter import Meter
 from django.apps import apps
-
-if TYPE_CHECKING:
-    from django.test import Client
+from django.core.cache import caches
+from django.core.management import call_command
+from django.db import connection, connections
+from django.test import Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,12 @@ class Visit:
 class Site:
     """The opened site; made by `open_site`."""
 
-    def __init__(self, client: "Client", ttl_s: int) -> None:
+    def __init__(self, client: Client, ttl_s: int) -> None:
         self.ttl_s = ttl_s
         self._client = client
 
     def visit(self, path: str = "/") -> Visit:
         """Get one page as an anonymous visitor."""
-        from cookbook.meter import Meter
-        from django.db import connection
-
         meter = Meter()
         with connection.execute_wrapper(meter.count_query):
             response = self._client.get(path)
@@ -86,15 +84,11 @@ def open_site(location: str, *, database: Path, ttl_s: int = 300) -> Iterator[Si
     }
     django.setup()
 
-    from cookbook.stock import stock_recipes
-    from django.core.cache import caches
-    from django.core.management import call_command
-    from django.db import connections
-    from django.test import Client
+    from cookbook.stock import stock_recipes  # models can be imported from here on
 
-    call_command("migrate", verbosity=0)
-    stock_recipes()
     try:
+        call_command("migrate", verbosity=0)
+        stock_recipes()
         yield Site(Client(SERVER_NAME="localhost"), ttl_s)
     finally:
         caches.close_all()
