@@ -26,14 +26,14 @@ test: $(VENV)/.ready-dev ## run the tests
 	@$(VENV)/bin/python -m pytest $(ARGS)
 
 test-all: ## run the tests on every supported Python found here
-	@for version in $(PYTHONS); do \
+	@status=0; for version in $(PYTHONS); do \
 	    if python=$$(scripts/find_python.sh $$version); then \
 	        echo "== Python $$version: $$python"; \
-	        $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON=$$python || exit 1; \
+	        $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON=$$python || status=1; \
 	    else \
 	        echo "== Python $$version: not found here, not tested"; \
 	    fi; \
-	done
+	done; exit $$status
 
 test-oldest: ## run the tests with the oldest dependencies that pyproject.toml admits
 	@$(PYTHON) scripts/oldest.py > .venv-oldest.txt
