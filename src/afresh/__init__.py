@@ -6,7 +6,7 @@
 from afresh.aio import AsyncCache
 from afresh.cache import Cache
 from afresh.core.keys import Key
-from afresh.core.results import Entry, Receipt
+from afresh.core.results import Entry, Explanation, Lease, Receipt
 from afresh.errors import (
     AfreshError,
     ConfigurationError,
@@ -21,6 +21,7 @@ from afresh.errors import (
     UnkeyableArgument,
 )
 from afresh.facade import MISSING, Near
+from afresh.many import AsyncMany, Many
 from afresh.memoize import AsyncMemoized, Memoized
 from afresh.recurrence import Recurrence
 from afresh.telemetry.counters import FunctionStats
@@ -29,13 +30,17 @@ __all__ = [
     "MISSING",
     "AfreshError",
     "AsyncCache",
+    "AsyncMany",
     "AsyncMemoized",
     "Cache",
     "ConfigurationError",
     "EmbeddedServerError",
     "Entry",
+    "Explanation",
     "FunctionStats",
     "Key",
+    "Lease",
+    "Many",
     "Memoized",
     "Near",
     "NotAnInteger",

@@ -14,7 +14,7 @@ from afresh.runtime import operations
 from afresh.runtime.engine import bypassed
 
 if TYPE_CHECKING:
-    from afresh.core.results import Receipt
+    from afresh.core.results import Explanation, Lease, Receipt
     from afresh.telemetry.counters import FunctionStats
 
 __all__ = ["AsyncCache"]
@@ -35,7 +35,7 @@ class AsyncCache(Facade):
     async def get(self, key: str, *, type: type[T]) -> T | None: ...
     @overload
     async def get(self, key: str, default: D, /, *, type: type[T]) -> T | D: ...
-    async def get(self, key: str, default: Any = None, /, *, type: Any = None) -> Any:
+    async def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
         """See `Cache.get`."""
         return await operations.get(self._engine.async_ports(), self._keyed(key, kind=type), default)
 
@@ -118,11 +118,11 @@ class AsyncCache(Facade):
         """Not available in this version."""
         raise _not_yet("writing()")
 
-    def lock(self, name: str, *, ttl: Duration, wait: Duration = MISSING) -> AbstractAsyncContextManager[Any]:
+    def lock(self, name: str, *, ttl: Duration, wait: Duration = MISSING) -> AbstractAsyncContextManager[Lease]:
         """Not available in this version."""
         raise _not_yet("lock()")
 
-    async def explain(self, key: str) -> Any:
+    async def explain(self, key: str) -> Explanation:
         """Not available in this version."""
         raise _not_yet("explain()")
 

@@ -21,7 +21,7 @@ from afresh.telemetry.counters import FunctionStats
 
 if TYPE_CHECKING:
     from afresh.aio import AsyncCache
-    from afresh.core.results import Receipt
+    from afresh.core.results import Explanation, Lease, Receipt
     from afresh.recurrence import Recurrence, Recurrent
 
 __all__ = ["Cache"]
@@ -89,7 +89,7 @@ class Cache(Facade):
     def get(self, key: str, *, type: type[T]) -> T | None: ...
     @overload
     def get(self, key: str, default: D, /, *, type: type[T]) -> T | D: ...
-    def get(self, key: str, default: Any = None, /, *, type: Any = None) -> Any:
+    def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
         """Return the value stored under a key, a copy of its own, or the default. A failing server is a miss.
 
         Args:
@@ -183,11 +183,11 @@ class Cache(Facade):
         """Not available in this version."""
         raise _not_yet("writing()")
 
-    def lock(self, name: str, *, ttl: Duration, wait: Duration = MISSING) -> AbstractContextManager[Any]:
+    def lock(self, name: str, *, ttl: Duration, wait: Duration = MISSING) -> AbstractContextManager[Lease]:
         """Not available in this version."""
         raise _not_yet("lock()")
 
-    def explain(self, key: str) -> Any:
+    def explain(self, key: str) -> Explanation:
         """Not available in this version."""
         raise _not_yet("explain()")
 

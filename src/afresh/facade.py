@@ -18,6 +18,7 @@ from afresh.core.units import MAX_TTL_MS, Duration, Size, duration_ms, size_byte
 from afresh.core.writes import Target
 from afresh.errors import ConfigurationError, NotAvailable
 from afresh.function import Options
+from afresh.many import MemoizeMany
 from afresh.memoize import Memoize, memoized
 from afresh.runtime.engine import Engine, bypassing
 
@@ -126,7 +127,15 @@ class Facade:
         )
         return memoized(self._engine, Options(policy, tags, key, tuple(ignore), name, version))
 
-    def memoize_many(self, **options: Any) -> Any:  # noqa: ARG002  the name is kept for it
+    def memoize_many(
+        self,
+        *,
+        ttl: Duration = MISSING,
+        stale_ttl: Duration = MISSING,
+        tags: Iterable[str] = (),
+        name: str | None = None,
+        version: int | str = 0,
+    ) -> MemoizeMany:
         """Not available in this version."""
         raise _not_yet("memoize_many()")
 

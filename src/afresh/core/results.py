@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-__all__ = ["Entry", "Receipt"]
+__all__ = ["Entry", "Explanation", "Lease", "Receipt"]
 
 R = TypeVar("R")
 
@@ -37,3 +37,19 @@ class Entry(Generic[R]):
     value: R
     state: Literal["fresh", "refresh-due", "stale"]
     age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a holder of `Cache.lock` gets, which this version does not have yet.
+
+    Attributes:
+        fence: rises with every holder of the lock: what the lock protects can refuse the work of one that has lost it.
+    """
+
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What `Cache.explain` says about a key, which this version does not have yet."""
