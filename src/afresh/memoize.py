@@ -29,6 +29,7 @@ P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
+H = TypeVar("H", bound="_Handle")
 Read: TypeAlias = Literal["near", "redis"]
 
 
@@ -38,7 +39,9 @@ class _Handle:
     def __init__(self, function: Function, bound: tuple[Any, ...] = ()) -> None:
         self._function = function
         self._bound = bound
-        functools.update_wrapper(self, function.fn, assigned=(*functools.WRAPPER_ASSIGNMENTS, "__defaults__", "__kwdefaults__"))
+        functools.update_wrapper(  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
+            self, function.fn, assigned=(*functools.WRAPPER_ASSIGNMENTS, "__defaults__", "__kwdefaults__")
+        )
         # Together with the attributes above, this makes `inspect` take the handle for the function that it stands for.
         self.__code__ = function.call.__code__
 
@@ -234,7 +237,7 @@ class _BoundMemoized(Memoized[P, R]):
     """A memoized function with its first argument."""
 
     def __init__(self, handle: Memoized[Any, R], obj: object) -> None:
-        super().__init__(handle._function, (obj,))
+        super().__init__(handle._function, (obj,))  # noqa: SLF001  handles of this module
         self._call = handle.__call__
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -245,7 +248,7 @@ class _BoundAsyncMemoized(AsyncMemoized[P, R]):
     """A memoized coroutine function with its first argument."""
 
     def __init__(self, handle: AsyncMemoized[Any, R], obj: object) -> None:
-        super().__init__(handle._function, (obj,))
+        super().__init__(handle._function, (obj,))  # noqa: SLF001  handles of this module
         self._call = handle.__call__
 
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -276,5 +279,6 @@ def _make(function: Function) -> Any:
     return type(base.__name__, (base,), {"__call__": function.call, "__doc__": function.fn.__doc__})(function)
 
 
-def _bind_again(old: Any, new: Any) -> Any:
-    return new.__get__(old._bound[0]) if old._bound else new  # noqa: SLF001  handles of this module
+def _bind_again(old: H, new: Any) -> H:
+    again: H = new.__get__(old._bound[0]) if old._bound else new  # noqa: SLF001  handles of this module
+    return again
