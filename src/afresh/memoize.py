@@ -39,8 +39,10 @@ class _Handle:
     def __init__(self, function: Function, bound: tuple[Any, ...] = ()) -> None:
         self._function = function
         self._bound = bound
-        functools.update_wrapper(  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
-            self, function.fn, assigned=(*functools.WRAPPER_ASSIGNMENTS, "__defaults__", "__kwdefaults__")
+        functools.update_wrapper(
+            self,  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
+            function.fn,
+            assigned=(*functools.WRAPPER_ASSIGNMENTS, "__defaults__", "__kwdefaults__"),
         )
         # Together with the attributes above, this makes `inspect` take the handle for the function that it stands for.
         self.__code__ = function.call.__code__
