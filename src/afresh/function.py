@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import blake2b
-from pathlib import PurePath
 from typing import Any
 
 from afresh.codec.msgpack import codec_for
@@ -18,6 +15,7 @@ from afresh.core.policy import Policy
 from afresh.core.reads import Hit, Request
 from afresh.core.stamps import needs_of
 from afresh.errors import ConfigurationError
+from afresh.naming import name_of
 from afresh.runtime.engine import Engine, bypassed
 from afresh.tags import TagTemplates, rendered_by
 from afresh.wrapper import Spelling, generate
@@ -50,7 +48,7 @@ class Function:
         self.fn = fn
         self.options = options
         self.policy = options.policy
-        self.name = options.name or name_of(fn)
+        self.name = options.name or name_of(fn, engine.function_names)
         self.identity = function_id(self.name, options.version)
         self.tag = Namespace.function_tag(self.identity)
         self.is_async = is_coroutine_function(fn)
@@ -90,7 +88,7 @@ class Function:
 
     def with_policy(self, **changes: Any) -> Function:
         """Return the same function under a changed policy."""
-        return Function(self.engine, self.fn, replace(self.options, policy=replace(self.policy, **changes)))
+        return Function(self.engine, self.fn, replace(self.options, name=self.name, policy=replace(self.policy, **changes)))
 
     def key(self, values: tuple[Any, ...]) -> Key:
         """Return the id of the call with these arguments."""
@@ -134,34 +132,6 @@ class Function:
 def is_coroutine_function(fn: Callable[..., Any]) -> bool:
     """Say whether calling this gives a coroutine."""
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  its own colour
-
-
-def name_of(fn: Callable[..., Any]) -> str:
-    """Return a function's name: module and qualname; in a script, the file's name with a digest of its path for the module.
-
-    Raises:
-        ConfigurationError: for something that has no name.
-    """
-    target = fn
-    while not hasattr(target, "__qualname__") and hasattr(target, "func"):  # functools.partial
-        target = target.func
-    qualname = getattr(target, "__qualname__", None)
-    if qualname is None:
-        msg = f"{type(fn).__name__} objects have no name of their own: pass name=."
-        raise ConfigurationError(msg)
-    module = getattr(target, "__module__", None) or "?"
-    if module == "__main__":
-        module = _main_name(target)
-    return f"{module}.{qualname}"
-
-
-def _main_name(fn: Callable[..., Any]) -> str:
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if spec is not None and spec.name:
-        return str(spec.name).removesuffix(".__main__")
-    code = getattr(inspect.unwrap(fn), "__code__", None)
-    path = PurePath(code.co_filename if code else "script")
-    return f"{path.stem}~{blake2b(str(path).encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()}"
 
 
 def _return_annotation(fn: Callable[..., Any]) -> object:

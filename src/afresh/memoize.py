@@ -36,6 +36,8 @@ Read: TypeAlias = Literal["near", "redis"]
 class _Handle:
     """What both colours share: the function's record and what it is bound to."""
 
+    _method: type | None = None  # classmethod or staticmethod, where that was memoized
+
     def __init__(self, function: Function, bound: tuple[Any, ...] = ()) -> None:
         self._function = function
         self._bound = bound
@@ -60,6 +62,12 @@ class _Handle:
     def tag(self) -> str:
         """The function's implicit tag: every entry of it depends on it, and others may name it in `tags`."""
         return self._function.tag
+
+    def _first(self, obj: Any, owner: type | None) -> Any:
+        """Return what access on this instance or class binds to, as for the kind of method that was memoized; None for nothing."""
+        if self._method is staticmethod:
+            return None
+        return (owner or type(obj)) if self._method is classmethod else obj
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         return self._function.key(self._values(args, kwargs))
@@ -105,7 +113,8 @@ class Memoized(_Handle, Generic[P, R]):
     def __get__(self: Memoized[Concatenate[S, Q], R], obj: S, owner: type | None = None, /) -> Memoized[Q, R]: ...
     def __get__(self, obj: Any, owner: type | None = None, /) -> Any:
         """Bind to an instance, as functions do."""
-        return self if obj is None else _BoundMemoized(self, obj)
+        first = self._first(obj, owner)
+        return self if first is None else _BoundMemoized(self, first)
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> Key:
         """Return the call's key, for `Cache.invalidate` and `Cache.get`. No I/O.
@@ -187,7 +196,8 @@ class AsyncMemoized(_Handle, Generic[P, R]):
     def __get__(self: AsyncMemoized[Concatenate[S, Q], R], obj: S, owner: type | None = None, /) -> AsyncMemoized[Q, R]: ...
     def __get__(self, obj: Any, owner: type | None = None, /) -> Any:
         """Bind to an instance, as functions do."""
-        return self if obj is None else _BoundAsyncMemoized(self, obj)
+        first = self._first(obj, owner)
+        return self if first is None else _BoundAsyncMemoized(self, first)
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> Key:
         """See `Memoized.key`."""
@@ -270,6 +280,10 @@ def memoized(engine: Engine, options: Options) -> Memoize:
     """Return the decorator for these options."""
 
     def decorate(fn: Any) -> Any:
+        if isinstance(fn, (classmethod, staticmethod)):
+            handle = _make(Function(engine, fn.__func__, options))
+            handle._method = type(fn)  # noqa: SLF001  a handle of this module
+            return handle
         return _make(Function(engine, fn, options))
 
     return decorate

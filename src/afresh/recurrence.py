@@ -18,7 +18,8 @@ from afresh.core.table import Resume, Row, Table
 from afresh.core.units import MAX_TTL_MS
 from afresh.core.writes import Target
 from afresh.errors import ConfigurationError, NotAvailable, UnencodableValue
-from afresh.function import is_coroutine_function, name_of
+from afresh.function import is_coroutine_function
+from afresh.naming import name_of
 from afresh.runtime import operations
 from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.run_now import run_now
@@ -147,7 +148,7 @@ def recurrence(
     first, values = _checked_base(base)
 
     def decorate(fn: Callable[..., Any]) -> Recurrence[Any]:
-        owner = name or name_of(fn)
+        owner = name or name_of(fn, engine.function_names)
         _check_function(fn, owner, len(values))
         identity = function_id(owner)
         namespace = engine.namespace

@@ -68,6 +68,7 @@ class Engine:
         self.namespace = namespace
         self.values = values
         self.counters = Counters()
+        self.function_names: dict[str, Callable[..., Any]] = {}
         self._default_needs = needs_of(namespace)
         forget_after_fork(self)
 
