@@ -1,0 +1,135 @@
+"""From any value down to what msgpack has words for. ``kinds`` and ``classes`` say what the result looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import NoneType
+from typing import Any, Final
+
+from ormsgpack import Ext
+
+from afresh.codec.classes import Classes, Layout
+from afresh.codec.kinds import DICT, KINDS, LARGE_INT, OBJECT, SURROGATE_STR, kind_of
+from afresh.codec.refusal import Refused
+
+__all__ = ["AS_IS", "WITH_CARE", "lower"]
+
+# Exact types that msgpack holds as they are …
+AS_IS: Final = frozenset({NoneType, bool, bytes, float, int, str})
+# … and those of which it holds every value: an integer may be too large, text may have lone surrogates.
+WITH_CARE: Final = AS_IS - {int, str}
+
+_HEADS = {code: Ext(code, b"") for code in (DICT, LARGE_INT, SURROGATE_STR, OBJECT, *(kind.code for kind in KINDS))}
+_LONGEST_LABEL = 40
+
+_by_position = "[{}]".format
+_by_attribute = ".{}".format
+
+
+def lower(value: object, classes: Classes, plain: frozenset[type]) -> Any:
+    """Return a value that msgpack holds: the very same one, or what stands for it. The value is not changed.
+
+    Args:
+        value: any.
+        classes: users' classes that a reader finds.
+        plain: ``AS_IS``, or ``WITH_CARE`` if msgpack refused what that gave.
+
+    Raises:
+        Refused: if the value would not come back equal and of the same type.
+    """
+    return _Lowering(classes, plain).lower(value)
+
+
+class _Lowering:
+    __slots__ = ("_classes", "_open", "_plain", "_seen")
+
+    def __init__(self, classes: Classes, plain: frozenset[type]) -> None:
+        self._classes = classes
+        self._plain = plain
+        self._open: set[int] = set()
+        self._seen: dict[type, tuple[int, Layout]] = {}
+
+    def lower(self, node: Any) -> Any:
+        cls = type(node)
+        if cls in self._plain:
+            return node
+        if id(node) in self._open:
+            raise Refused(node, "it contains itself")
+        self._open.add(id(node))
+        if cls is list:
+            lowered = self._items(node)
+        elif cls is dict:
+            lowered = self._dict(node)
+        elif cls is str:
+            lowered = _str(node)
+        elif cls is int:
+            lowered = _int(node)
+        elif cls not in self._seen and (kind := kind_of(cls)):
+            lowered = [_HEADS[kind.code], *self._items(kind.dump(node), _by_position if kind.dump is list else _unlabelled)]
+        else:
+            lowered = self._object(node, cls)
+        self._open.discard(id(node))
+        return lowered
+
+    def _items(self, items: list[Any], label: Callable[[Any], str] = _by_position) -> list[Any]:
+        if self._plain.issuperset(map(type, items)):
+            return items
+        return self._each(enumerate(items), label)
+
+    def _dict(self, node: dict[Any, Any], label: Callable[[Any], str] | None = None) -> Any:
+        items = tuple(node.items())
+        label = label or _by_key
+        if self._plain.issuperset(map(type, node)):
+            if self._plain.issuperset(map(type, node.values())):
+                return node
+            return dict(zip((key for key, _ in items), self._each(items, label), strict=True))
+        flat = self._each(((key, part) for key, value in items for part in (key, value)), label)
+        keys, values = flat[::2], flat[1::2]
+        return dict(zip(keys, values, strict=True)) if AS_IS.issuperset(map(type, keys)) else [_HEADS[DICT], *flat]
+
+    def _object(self, node: Any, cls: type) -> list[Any]:
+        reference: Any
+        if cls in self._seen:
+            reference, layout = self._seen[cls]
+        else:
+            layout = self._classes.layout_of(node)
+            self._seen[cls] = len(self._seen), layout
+            reference = [layout.name, layout.fingerprint]
+        parts = layout.take(node)
+        if isinstance(node, tuple):
+            return [_HEADS[OBJECT], reference, *self._items(parts)]
+        return [_HEADS[OBJECT], reference, *(self._dict(p, _by_attribute) if type(p) is dict else self.lower(p) for p in parts)]
+
+    def _each(self, labelled: Iterable[tuple[Any, Any]], label: Callable[[Any], str]) -> list[Any]:
+        lowered = []
+        for name, item in labelled:
+            try:
+                lowered.append(item if type(item) in self._plain else self.lower(item))
+            except Refused as refused:
+                raise refused.inside(label(name)) from None
+        return lowered
+
+
+def _str(text: str) -> Any:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return [_HEADS[SURROGATE_STR], text.encode("utf-8", "surrogatepass")]
+    return text
+
+
+def _int(number: int) -> Any:
+    if -(2**63) <= number < 2**64:
+        return number
+    return [_HEADS[LARGE_INT], number.to_bytes(number.bit_length() // 8 + 1, "little", signed=True)]
+
+
+def _by_key(key: object) -> str:
+    # Names of fields and numbers only: other keys may be what must not stand in a log.
+    if type(key) is int or (type(key) is str and key.isidentifier() and len(key) <= _LONGEST_LABEL):
+        return f"[{key!r}]"
+    return "[…]"
+
+
+def _unlabelled(_name: object) -> str:
+    return ""
