@@ -20,18 +20,23 @@ class Many(Protocol[K, V, P]):
 
     def __call__(self, ids: Iterable[K], /, *args: P.args, **kwargs: P.kwargs) -> dict[K, V]:
         """Return the values of these ids. Those that are not stored are computed, all in one call."""
+        ...
 
     def key(self, of_id: K, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """Return the key of one id's value, for `Cache.invalidate` and `Cache.get`. No I/O."""
+        ...
 
     def put(self, values: Mapping[K, V], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Store values by their ids."""
+        ...
 
     def invalidate(self, ids: Iterable[K], /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
         """Forget the values of these ids."""
+        ...
 
     def invalidate_all(self) -> Receipt:
         """Forget the values of all ids."""
+        ...
 
 
 class AsyncMany(Protocol[K, V, P]):
@@ -39,18 +44,23 @@ class AsyncMany(Protocol[K, V, P]):
 
     async def __call__(self, ids: Iterable[K], /, *args: P.args, **kwargs: P.kwargs) -> dict[K, V]:
         """See `Many.__call__`."""
+        ...
 
     def key(self, of_id: K, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """See `Many.key`."""
+        ...
 
     async def put(self, values: Mapping[K, V], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """See `Many.put`."""
+        ...
 
     async def invalidate(self, ids: Iterable[K], /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
         """See `Many.invalidate`."""
+        ...
 
     async def invalidate_all(self) -> Receipt:
         """See `Many.invalidate_all`."""
+        ...
 
 
 class MemoizeMany(Protocol):
