@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -170,7 +171,8 @@ def leaky(tmp_path: Path) -> Path:
 def run(file: Path, *options: str) -> str:
     config = ["-c", f"{ROOT}/pyproject.toml", f"--rootdir={file.parent}", "-o", f"pythonpath={ROOT}", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", *config, *options, file]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=file.parent).stdout
+    env = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTEST_ADDOPTS"}}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=file.parent).stdout
 
 
 def test_each_leak_fails_the_test_that_made_it(leaky: Path) -> None:
