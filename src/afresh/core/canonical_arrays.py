@@ -84,9 +84,9 @@ def _extended(array: Any) -> Iterator[bytes]:
 
 
 ARRAY_RULES: dict[str, Rule] = {
-    "numpy.ndarray": Rule(_array, "dtype with byte order, shape and elements; object elements one by one"),
-    "numpy.memmap": Rule(_array, "as an array: dtype, shape and elements, not the file", "", "refused"),
-    "numpy.ma.MaskedArray": Rule(_masked, "as an array, with mask and fill value", "", "refused"),
-    "numpy.generic": Rule(_scalar, "class, dtype and bytes: ``numpy.float64(1)`` is not ``1.0``", "", "covered"),
-    "numpy.dtype": Rule(lambda dtype: {"": _dtype(dtype)}, "its layout", "", "covered"),
+    "numpy.ndarray": Rule(_array, "class, dtype with byte order, shape and elements; objects one by one", "numpy.array([[1, 2]])"),
+    "numpy.memmap": Rule(_array, "as an array; not by its file", 'numpy.memmap("grid", shape=(2, 3))', "refused"),
+    "numpy.ma.MaskedArray": Rule(_masked, "as an array, with mask and fill value", "numpy.ma.array([1, 2], mask=[0, 1])", "refused"),
+    "numpy.generic": Rule(_scalar, "class, dtype and bytes; not equal to Python's numbers", "numpy.float64(1.5)", "covered"),
+    "numpy.dtype": Rule(lambda dtype: {"": _dtype(dtype)}, "class and layout", 'numpy.dtype("<f8")', "covered"),
 }

@@ -50,9 +50,7 @@ def identify_class(cls: type) -> Identity:
         parts["__cache_key__()"] = cls.__cache_key__()  # type: ignore[attr-defined]  # just found
     elif cls.__flags__ & HEAP_TYPE and not is_found(cls, cls.__module__, qualname):
         body = {
-            name: member
-            for name, member in vars(cls).items()
-            if name not in _BOOKKEEPING and not isinstance(member, MemberDescriptorType)
+            name: member for name, member in vars(cls).items() if name not in _BOOKKEEPING and not isinstance(member, MemberDescriptorType)
         }
         parts |= {"__bases__": cls.__bases__, "__dict__": body}
     return "builtins", "type", parts
@@ -61,7 +59,9 @@ def identify_class(cls: type) -> Identity:
 def _function(function: FunctionType) -> Parts:
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     closure = {name: cell.cell_contents for name, cell in cells if _is_filled(cell)}
-    held = {id(value) for value in closure.values()}
+    attributes = vars(function).copy()
+    if "__wrapped__" in attributes and any(held is attributes["__wrapped__"] for held in closure.values()):
+        del attributes["__wrapped__"]  # else each decorator made with functools.wraps would double the work
     return {
         "module": function.__module__,
         "qualname": function.__qualname__,
@@ -69,8 +69,7 @@ def _function(function: FunctionType) -> Parts:
         "defaults": function.__defaults__,
         "kwdefaults": function.__kwdefaults__,
         "closure": closure,
-        # functools.wraps repeats in __wrapped__ what the closure holds: once is enough, and does not double with each decorator
-        "attributes": {name: value for name, value in vars(function).items() if id(value) not in held},
+        "attributes": attributes,
     }
 
 
@@ -157,16 +156,14 @@ def _by_name(value: Any) -> Parts:
     return {"module": module, "qualname": qualname}
 
 
-_NAMED = Rule(_by_name, "by name, which must lead to it", "typing.Any", "covered")
+_NAMED = Rule(_by_name, "by name, which must lead to it", "typing.NoReturn", "covered")
 _ALIAS = Rule(_alias, "origin, arguments and metadata", "list[int]", "covered")
 _SLOT = Rule(_slot_of_class, "its class and name", "str.upper")
 
 CALLABLE_RULES: dict[str, Rule] = {
-    "builtins.function": Rule(
-        _function, "name, code, defaults, attributes and the contents of its closure", "lambda x: x + 1", "covered"
-    ),
+    "builtins.function": Rule(_function, "name, code, defaults, attributes and the contents of its closure", "lambda x: x + 1", "covered"),
     "builtins.code": Rule(_code, "bytecode, constants, names; not its file and lines", "(lambda: 1).__code__"),
-    "builtins.method": Rule(_method, "its instance, which must have a key, and its function", "example.method"),
+    "builtins.method": Rule(_method, "its instance, which must have a key, and its function", 'pathlib.PurePosixPath("a").with_name'),
     "builtins.builtin_function_or_method": Rule(_builtin, "module and name, or the object that it is bound to", "len"),
     "builtins.method-wrapper": Rule(_method_wrapper, "the object that it is bound to and its name", "(1).__add__"),
     **dict.fromkeys(
@@ -179,9 +176,7 @@ CALLABLE_RULES: dict[str, Rule] = {
         ),
         _SLOT,
     ),
-    **dict.fromkeys(
-        ("builtins.staticmethod", "builtins.classmethod"), Rule(_wrapping, "its function", "staticmethod(len)", "covered")
-    ),
+    **dict.fromkeys(("builtins.staticmethod", "builtins.classmethod"), Rule(_wrapping, "its function", "staticmethod(len)", "covered")),
     "builtins.property": Rule(_property, "its functions", "property(len)"),
     "functools.partial": Rule(_partial, "function, arguments and keywords", "functools.partial(int, base=2)"),
     "functools._lru_cache_wrapper": Rule(_cached, "the function that it caches", "functools.lru_cache(len)", "covered"),

@@ -69,16 +69,18 @@ def _nothing(_: object) -> Parts:
 
 
 FRAME_RULES: dict[str, Rule] = {
-    "pandas.DataFrame": Rule(_frame, "columns, index, dtypes and values, and ``attrs``", "", "refused"),
-    "pandas.Series": Rule(_series, "name, index, dtype and values, and ``attrs``", "", "refused"),
-    "pandas.Index": Rule(_index, "class, name, dtype and values", "", "covered"),
-    "pandas.RangeIndex": Rule(_range_index, "name, start, stop and step", "", "refused"),
-    "pandas.MultiIndex": Rule(_multi_index, "names, dtypes and values of the levels", "", "refused"),
-    "pandas.Timestamp": Rule(_timestamp, "instant with its unit, fold and tzinfo", "", "refused"),
-    "pandas.Timedelta": Rule(_timedelta, "length with its unit", "", "refused"),
-    "pandas.Period": Rule(_period, "ordinal and frequency", "", "refused"),
-    "pandas.Interval": Rule(_interval, "both ends and which are closed", "", "refused"),
-    "pandas.api.extensions.ExtensionArray": Rule(lambda array: {"": _column(array)}, "dtype and values", "", "covered"),
-    "pandas._libs.missing.C_NAType": Rule(_nothing, "itself", "", "covered"),
-    "pandas._libs.tslibs.nattype._NaT": Rule(_nothing, "itself", "", "covered"),
+    "pandas.DataFrame": Rule(_frame, "columns, index, dtypes and values, and ``attrs``", 'pandas.DataFrame({"a": [1, 2]})', "refused"),
+    "pandas.Series": Rule(_series, "name, index, dtype and values, and ``attrs``", "pandas.Series([1, 2])", "refused"),
+    "pandas.Index": Rule(_index, "class, name, dtype and values", "pandas.Index([1, 2])", "covered"),
+    "pandas.RangeIndex": Rule(_range_index, "name, start, stop and step", "pandas.RangeIndex(3)", "refused"),
+    "pandas.MultiIndex": Rule(_multi_index, "names, dtypes and values of the levels", "pandas.MultiIndex.from_tuples([(1, 2)])", "refused"),
+    "pandas.Timestamp": Rule(_timestamp, "instant with its unit, fold and tzinfo", 'pandas.Timestamp("2024-02-29")', "refused"),
+    "pandas.Timedelta": Rule(_timedelta, "length with its unit", 'pandas.Timedelta("1h")', "refused"),
+    "pandas.Period": Rule(_period, "ordinal and frequency", 'pandas.Period("2024-02", "M")', "refused"),
+    "pandas.Interval": Rule(_interval, "both ends and which are closed", "pandas.Interval(0, 1)", "refused"),
+    "pandas.api.extensions.ExtensionArray": Rule(
+        lambda array: {"": _column(array)}, "class, dtype and values", 'pandas.Categorical(["a"])', "covered"
+    ),
+    "pandas._libs.missing.C_NAType": Rule(_nothing, "itself", "pandas.NA", "covered"),
+    "pandas._libs.tslibs.nattype._NaT": Rule(_nothing, "itself", "pandas.NaT", "covered"),
 }

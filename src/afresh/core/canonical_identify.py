@@ -87,22 +87,33 @@ def _member(member: Enum, cls: type[Enum]) -> Parts:
 
 
 def _parts(value: Any, cls: type) -> Parts:
-    base = next((base for base in cls.__mro__ if class_name(base) in RULES), object)
-    rule = RULES.get(class_name(base))
-    builtin = next((base for base in cls.__mro__ if base in CONTENT), object)
+    ruled, builtin = _known_bases(cls)
+    rule = RULES.get(class_name(ruled))
     mark = next((mark for mark in FIELDS if hasattr(cls, mark)), "")
     if not rule and builtin is object and not mark:
         raise _no_identity(cls)
     if rule and rule.subclasses == "refused":
-        raise UnkeyableArgument(type_name(cls), reason=f"what it adds to {type_name(base)} cannot be told from that class's own")
+        raise UnkeyableArgument(type_name(cls), reason=f"what it adds to {type_name(ruled)} cannot be told from that class's own")
     parts = rule.parts(value) if rule else {}
-    if not issubclass(base, builtin):
+    if not issubclass(ruled, builtin):
         parts |= _content(value, cls, builtin)
     if mark:
         parts |= {name: getattr(value, name) for name in FIELDS[mark](cls) if hasattr(value, name)}
     if mark not in vars(cls) and not (rule and rule.subclasses == "covered"):
-        parts |= _attributes(value, cls, base if rule else builtin, parts)
+        parts |= _attributes(value, cls, ruled if rule else builtin, parts)
     return parts
+
+
+def _known_bases(cls: type) -> tuple[type, type]:
+    """Return the nearest base class that has a rule, and the built-in one; ``object`` where there is none."""
+    ruled: type = object
+    builtin: type = object
+    for base in reversed(cls.__mro__):
+        if class_name(base) in RULES:
+            ruled = base
+        if base in CONTENT:
+            builtin = base
+    return ruled, builtin
 
 
 def _content(value: Any, cls: type, builtin: type) -> Parts:
@@ -119,14 +130,13 @@ def _attributes(value: Any, cls: type, base: type, known: Parts) -> Parts:
     attributes: Parts = {}
     for owner in cls.__mro__[: cls.__mro__.index(base)]:
         if not owner.__flags__ & HEAP_TYPE:
-            raise UnkeyableArgument(
-                type_name(cls), reason=f"what the compiled {type_name(owner)} adds to {type_name(base)} is hidden"
-            )
+            raise UnkeyableArgument(type_name(cls), reason=f"what the compiled {type_name(owner)} adds to {type_name(base)} is hidden")
         for name, slot in vars(owner).items():
             if isinstance(slot, MemberDescriptorType) and name not in known and hasattr(value, name):
                 attributes.setdefault(name, slot.__get__(value))
-    if state := {name: held for name, held in getattr(value, "__dict__", {}).items() if name not in known}:
-        attributes["__dict__"] = state
+    state = getattr(value, "__dict__", {})
+    if state is not value and (unknown := {name: held for name, held in state.items() if name not in known}):
+        attributes["__dict__"] = unknown  # (a dict whose attributes are its own items holds nothing besides)
     return attributes
 
 

@@ -26,7 +26,7 @@ class Rule(NamedTuple):
     Attributes:
         parts: takes an instance apart; what it returns is what enters the key.
         keyed_by: the same in words, for the reference.
-        example: an expression, for the reference; empty where only a library that may be missing could evaluate it.
+        example: an expression, for the reference.
         subclasses: what becomes of a subclass's instances: ``"attributes"`` adds the attributes that they have besides;
             ``"covered"`` where the parts hold these already; ``"refused"`` where they cannot be told from the class's own.
     """

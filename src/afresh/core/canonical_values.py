@@ -125,9 +125,7 @@ VALUE_RULES: dict[str, Rule] = {
     "collections.UserDict": Rule(_state, "its attributes", 'collections.UserDict({"a": 1})', "covered"),
     "collections.UserList": Rule(_state, "its attributes", "collections.UserList([1])", "covered"),
     "collections.UserString": Rule(_state, "its attributes", 'collections.UserString("a")', "covered"),
-    "collections.defaultdict": Rule(
-        _default_dict, "its items, in any order, and the factory", "collections.defaultdict(int, a=1)"
-    ),
+    "collections.defaultdict": Rule(_default_dict, "its items, in any order, and the factory", "collections.defaultdict(int, a=1)"),
     "collections.deque": Rule(_deque, "its items, in order, and maxlen", "collections.deque([1, 2], 5)"),
     "types.SimpleNamespace": Rule(_state, "its attributes", "types.SimpleNamespace(a=1)", "covered"),
     "datetime.date": Rule(_date, "year, month, day", "datetime.date(2024, 2, 29)"),
