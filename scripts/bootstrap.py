@@ -98,3 +98,5 @@ if __name__ == "__main__":
         main(sys.argv[1], sys.argv[2])
     except Failed as failed:
         sys.exit(f"afresh: {failed}")
+    except KeyboardInterrupt:
+        sys.exit("afresh: interrupted; the next run starts this again")
