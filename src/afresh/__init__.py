@@ -23,7 +23,7 @@ from afresh.errors import (
 from afresh.facade import MISSING, Near
 from afresh.many import AsyncMany, Many
 from afresh.memoize import AsyncMemoized, Memoized
-from afresh.recurrence import Recurrence
+from afresh.recurrence import AsyncRecurrence, Recurrence
 from afresh.telemetry.counters import FunctionStats
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "AsyncCache",
     "AsyncMany",
     "AsyncMemoized",
+    "AsyncRecurrence",
     "Cache",
     "ConfigurationError",
     "EmbeddedServerError",

@@ -11,7 +11,7 @@ from afresh.codec.msgpack import codec_for
 from afresh.codec.values import CodecValues
 from afresh.core.keys import Namespace
 from afresh.core.suggest import names_nearest_option
-from afresh.core.units import Duration, duration_ms
+from afresh.core.units import MAX_TTL_MS, Duration, Size, duration_ms, size_bytes
 from afresh.errors import ConfigurationError
 from afresh.facade import MISSING, Defaults, Facade, Near, _capped, _not_yet
 from afresh.runtime import operations
@@ -22,7 +22,7 @@ from afresh.telemetry.counters import FunctionStats
 if TYPE_CHECKING:
     from afresh.aio import AsyncCache
     from afresh.core.results import Explanation, Lease, Receipt
-    from afresh.recurrence import Recurrence, Recurrent
+    from afresh.recurrence import Recurrent
 
 __all__ = ["Cache"]
 
@@ -191,27 +191,23 @@ class Cache(Facade):
         """Not available in this version."""
         raise _not_yet("explain()")
 
-    @overload
-    def recurrence(self, *, base: Mapping[int, R], name: str | None = None) -> Recurrent[R]: ...
-    @overload
-    def recurrence(
-        self, *, base: Mapping[int, R], name: str | None = None, ttl: Duration
-    ) -> Callable[[Callable[..., R]], Recurrence[R]]: ...
     @names_nearest_option
-    def recurrence(self, *, base: Mapping[int, Any], name: str | None = None, ttl: Duration = MISSING) -> Any:
-        """Return a decorator for a function of n and the values before it: a memo table in one Redis hash.
+    def recurrence(self, *, base: Mapping[int, R], name: str | None = None, ttl: Duration = MISSING, max_bytes: Size = 0) -> Recurrent[R]:
+        """Return a decorator for a function of n and the values before it, nearest first: a memo table in one Redis hash.
 
-        See `afresh.recurrence.Recurrence` for what it guarantees.
+        See `afresh.recurrence.Recurrence` for what it guarantees. For `def` and `async def`.
 
         Args:
             base: the first values, by consecutive numbers from 0 or more; as many as the function takes previous values.
             name: of the table. Default: the function's module and qualname.
             ttl: how long the table lives after it last grew, up to 30 days. Default: 30 days.
+            max_bytes: how much the rows may take on the server; the highest are kept, to go on from. A row that was dropped is computed
+                from the base, and not stored. Default: no bound.
         """
-        from afresh.recurrence import recurrence
+        from afresh.recurrence import TableOptions, recurrence
 
-        ttl_ms = None if ttl is MISSING else self._ttl_ms(ttl)
-        return recurrence(self._engine, base, name=name, ttl_ms=ttl_ms)
+        ttl_ms = MAX_TTL_MS if ttl is MISSING else self._ttl_ms(ttl)
+        return recurrence(self._engine, base, TableOptions(name, ttl_ms, size_bytes(max_bytes, what="max_bytes")))
 
     def stats(self) -> dict[str, FunctionStats]:
         """Return what happened in this process, by function; keys' operations count under ``keys``. No I/O."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeAlias, TypeVar
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 from afresh.codec.msgpack import codec_for
 from afresh.codec.values import CodecValues
 from afresh.core import table as tables
 from afresh.core.keys import Namespace, function_id
+from afresh.core.ports import Ports
 from afresh.core.results import Receipt
 from afresh.core.stamps import needs_of
-from afresh.core.table import Resume, Row, Table
-from afresh.core.units import MAX_TTL_MS
+from afresh.core.table import Growth, Resume, Row, Table
 from afresh.core.writes import Target
-from afresh.errors import ConfigurationError, NotAvailable, UnencodableValue
+from afresh.errors import ConfigurationError, UnencodableValue
 from afresh.function import is_coroutine_function
 from afresh.naming import name_of
 from afresh.runtime import operations
@@ -25,34 +25,66 @@ from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.run_now import run_now
 from afresh.telemetry.counters import FunctionStats
 
-__all__ = ["Recurrence", "Recurrent", "recurrence"]
+__all__ = ["AsyncRecurrence", "Recurrence", "Recurrent", "TableOptions", "recurrence"]
 
 R = TypeVar("R")
 
-# A call writes what it has computed once it is this much, so that others can go on from there.
-_CHUNK_BYTES = 256 * 1024
-_CHUNK_ROWS = 1000
-_CHUNK_S = 0.25
+
+class _Handle:
+    """What both colours share: the table, and what needs no I/O."""
+
+    def __init__(self, engine: Engine, fn: Callable[..., Any], table: Table) -> None:
+        self._engine = engine
+        self._fn = fn
+        self._table = table
+        functools.update_wrapper(self, fn)  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
+
+    def __repr__(self) -> str:
+        return f"<recurrence {self._table.owner}>"
+
+    def stats(self) -> FunctionStats:
+        """Return what happened to this function's calls in this process. Computes are counted by row."""
+        return self._engine.counters.stats(self._table.owner)
+
+    def _known_without_io(self, n: int) -> Row | Resume | None:
+        """Check the argument; answer from the base, or where nothing is to be read; None if the table must be asked."""
+        table = self._table
+        if not isinstance(n, int) or isinstance(n, bool):
+            msg = f"{table.owner}(n) takes a whole number, not {type(n).__name__}."
+            raise TypeError(msg)
+        if n < table.first:
+            msg = f"{table.owner}({n}): the base begins at {table.first}; there is nothing before it."
+            raise ValueError(msg)
+        if n < table.next:
+            return Row(tables.unpack_row(table, table.base[n - table.first]))
+        return tables.from_base(table, None) if bypassed() else None
+
+    def _growth(self, resume: Resume, ports: Ports) -> Growth:
+        return Growth(self._table, resume.row, resume.fence, ports.clock.ticks_us())
+
+    def _is_due(self, growth: Growth, value: object, started_us: int, now_us: int) -> bool:
+        counters, owner = self._engine.counters, self._table.owner
+        counters.computed(owner, now_us - started_us)
+        try:
+            return growth.add(value, now_us)
+        except UnencodableValue as error:
+            counters.unencodable(owner, error)
+            return False
+
+    def _targets(self) -> list[Target]:
+        return [Target(None, self._table.needs.tags[-1].key)]
 
 
-class Recurrence(Generic[R]):
+class Recurrence(_Handle, Generic[R]):
     """A function of n whose values are kept, row by row, in one Redis hash.
 
     ``f(n)`` reads one field if row n is known. Otherwise it goes on from the highest row and writes the rows that it computes, in chunks,
     so any number of processes extend one table together, without a gap. No recursion, so no limit to n. Rows computed before an
-    invalidation are never mixed with later ones. When the server fails, the value is computed from the base and not stored.
+    invalidation are never mixed with later ones. When the server fails, the value is computed from the base and not stored. One thread or
+    task of a process extends at a time; the others wait for it.
 
     Cost: 1 round trip for a known row; otherwise 2 or 3, and 1 per chunk of 256 KiB, 1,000 rows or a quarter of a second.
     """
-
-    def __init__(self, engine: Engine, fn: Callable[..., R], table: Table) -> None:
-        self._engine = engine
-        self._fn = fn
-        self._table = table
-        functools.update_wrapper(self, fn)
-
-    def __repr__(self) -> str:
-        return f"<recurrence {self._table.owner}>"
 
     def __call__(self, n: int, /) -> R:
         """Return f(n).
@@ -64,23 +96,10 @@ class Recurrence(Generic[R]):
             TypeError: if n is not an int.
             ValueError: if n is below the base's first.
         """
-        table = self._table
-        if not isinstance(n, int) or isinstance(n, bool):
-            msg = f"{table.owner}(n) takes a whole number, not {type(n).__name__}."
-            raise TypeError(msg)
-        if n < table.first:
-            msg = f"{table.owner}({n}): the base begins at {table.first}; there is nothing before it."
-            raise ValueError(msg)
-        if n < table.first + len(table.base):
-            value: R = table.base[n - table.first]
-            return value
-        if bypassed():
-            return self._compute(n, Resume(table.first + len(table.base), list(reversed(table.base)), None))
-        found = run_now(tables.look_up(self._engine.sync_ports(), table, n))
-        if isinstance(found, Row):
-            known: R = found.value
-            return known
-        return self._compute(n, found)
+        ports = self._engine.sync_ports()
+        found = self._known_without_io(n) or run_now(tables.obtain(ports, self._table, n))
+        value: R = found.value if isinstance(found, Row) else self._grow(ports, n, found)
+        return value
 
     def known(self) -> int:
         """Return the highest n in the table; the base's where there is none yet. Cost: 1 round trip."""
@@ -88,74 +107,113 @@ class Recurrence(Generic[R]):
 
     def invalidate_all(self) -> Receipt:
         """Forget the table: no call that starts after the receipt says `applied` uses a row from before. Cost: 1 round trip."""
-        stamp = self._table.needs.tags[-1].key
-        return run_now(operations.invalidate(self._engine.sync_ports(), [Target(None, stamp)]))
+        return run_now(operations.invalidate(self._engine.sync_ports(), self._targets()))
 
-    def stats(self) -> FunctionStats:
-        """Return what happened to this function's calls in this process. Computes are counted by row."""
-        return self._engine.counters.stats(self._table.owner)
-
-    def _compute(self, n: int, resume: Resume) -> R:
-        """Compute the rows up to n, writing them as far as the table lets us."""
-        previous, rows, first, fence = resume.previous, [], resume.row, resume.fence
-        size, written_at = 0, time.monotonic()
+    def _grow(self, ports: Ports, n: int, resume: Resume) -> Any:
+        """Compute the rows up to n, and write them as far as the table lets us."""
+        growth, previous, ticks_us = self._growth(resume, ports), resume.previous, ports.clock.ticks_us
+        if resume.flight is not None:
+            resume.flight.start_compute()
         try:
             for row in range(resume.row, n + 1):
-                started = time.perf_counter_ns()
+                started_us = ticks_us()
                 value = self._fn(row, *previous)
-                self._engine.counters.computed(self._table.owner, (time.perf_counter_ns() - started) // 1000)
                 previous = [value, *previous[:-1]]
-                if fence is None:
-                    continue
-                packed = self._packed(value)
-                if packed is None:
-                    fence = None
-                    continue
-                rows.append(packed)
-                size += len(packed)
-                if size >= _CHUNK_BYTES or len(rows) >= _CHUNK_ROWS or time.monotonic() - written_at >= _CHUNK_S:
-                    fence = self._write(fence, first, rows)
-                    rows, first, size, written_at = [], row + 1, 0, time.monotonic()
+                if self._is_due(growth, value, started_us, ticks_us()):
+                    run_now(tables.write(ports, growth))
         finally:
-            if fence is not None and rows:
-                self._write(fence, first, rows)
-        result: R = previous[0]
-        return result
+            if resume.flight is not None:
+                resume.flight.end_compute()
+            try:
+                run_now(tables.write(ports, growth))
+            finally:
+                if resume.flight is not None:
+                    resume.flight.finish(None)
+        return previous[0]
 
-    def _packed(self, value: R) -> bytes | None:
+
+class AsyncRecurrence(_Handle, Generic[R]):
+    """A coroutine function of n whose values are kept in one Redis hash. See `Recurrence`."""
+
+    async def __call__(self, n: int, /) -> R:
+        """See `Recurrence.__call__`."""
+        ports = self._engine.async_ports()
+        found = self._known_without_io(n) or await tables.obtain(ports, self._table, n)
+        value: R = found.value if isinstance(found, Row) else await self._grow(ports, n, found)
+        return value
+
+    async def known(self) -> int:
+        """See `Recurrence.known`."""
+        return await tables.highest(self._engine.async_ports(), self._table)
+
+    async def invalidate_all(self) -> Receipt:
+        """See `Recurrence.invalidate_all`."""
+        return await operations.invalidate(self._engine.async_ports(), self._targets())
+
+    async def _grow(self, ports: Ports, n: int, resume: Resume) -> Any:
+        growth, previous, ticks_us = self._growth(resume, ports), resume.previous, ports.clock.ticks_us
+        if resume.flight is not None:
+            resume.flight.start_compute()
         try:
-            return tables.pack_row(self._table.values, value)
-        except UnencodableValue as error:
-            self._engine.counters.unencodable(self._table.owner, error)
-            return None
+            for row in range(resume.row, n + 1):
+                started_us = ticks_us()
+                value = await self._fn(row, *previous)
+                previous = [value, *previous[:-1]]
+                if self._is_due(growth, value, started_us, ticks_us()):
+                    await tables.write(ports, growth)
+        finally:
+            if resume.flight is not None:
+                resume.flight.end_compute()
+            try:
+                await tables.write(ports, growth)
+            finally:
+                if resume.flight is not None:
+                    resume.flight.finish(None)
+        return previous[0]
 
-    def _write(self, fence: bytes, first: int, rows: list[bytes]) -> bytes | None:
-        written = run_now(tables.extend(self._engine.sync_ports(), self._table, fence, first, rows))
-        return fence if written else None
+
+class Recurrent(Protocol[R]):
+    """The decorator that `recurrence(...)` returns: it follows the function's colour."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a coroutine function is one of the first kind: the first match is meant
+        self,
+        fn: Callable[[int, R], Coroutine[Any, Any, R]]
+        | Callable[[int, R, R], Coroutine[Any, Any, R]]
+        | Callable[[int, R, R, R], Coroutine[Any, Any, R]],
+        /,
+    ) -> AsyncRecurrence[R]: ...
+    @overload
+    def __call__(self, fn: Callable[[int, R], R] | Callable[[int, R, R], R] | Callable[[int, R, R, R], R], /) -> Recurrence[R]: ...
 
 
-Recurrent: TypeAlias = Callable[[Callable[[int, R], R] | Callable[[int, R, R], R] | Callable[[int, R, R, R], R]], Recurrence[R]]
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """What `recurrence` was told, checked but for the base."""
+
+    name: str | None
+    ttl_ms: int
+    max_bytes: int
 
 
-def recurrence(
-    engine: Engine, base: Mapping[int, Any], *, name: str | None, ttl_ms: int | None
-) -> Callable[[Callable[..., Any]], Recurrence[Any]]:
+def recurrence(engine: Engine, base: Mapping[int, Any], options: TableOptions) -> Callable[[Callable[..., Any]], Any]:
     """Return the decorator for these options.
 
     Raises:
         ConfigurationError: for a base that is empty or has a gap, and, when decorating, for a function that does not fit it.
+        UnencodableValue: when decorating, for a value of the base that cannot be stored.
     """
-    first, values = _checked_base(base)
+    first, base_values = _checked_base(base)
 
-    def decorate(fn: Callable[..., Any]) -> Recurrence[Any]:
-        owner = name or name_of(fn, engine.function_names)
-        _check_function(fn, owner, len(values))
-        identity = function_id(owner)
+    def decorate(fn: Callable[..., Any]) -> Any:
+        owner = options.name or name_of(fn, engine.function_names)
+        _check_function(fn, owner, len(base_values))
         namespace = engine.namespace
-        needs = needs_of(namespace, namespace.tag_of(Namespace.function_tag(identity)))
-        codec = CodecValues(codec_for(getattr(inspect.unwrap(fn), "__annotations__", {}).get("return")))
-        table = Table(namespace.table(owner), needs, codec, owner, ttl_ms or MAX_TTL_MS, first, values)
-        return Recurrence(engine, fn, table)
+        needs = needs_of(namespace, namespace.tag_of(Namespace.function_tag(function_id(owner))))
+        values = CodecValues(codec_for(getattr(inspect.unwrap(fn), "__annotations__", {}).get("return")))
+        rows = tuple(tables.pack_row(values, value) for value in base_values)
+        table = Table(namespace.table(owner), needs, values, owner, options.ttl_ms, options.max_bytes, first, rows)
+        return (AsyncRecurrence if is_coroutine_function(fn) else Recurrence)(engine, fn, table)
 
     return decorate
 
@@ -174,9 +232,6 @@ def _checked_base(base: Mapping[int, Any]) -> tuple[int, tuple[Any, ...]]:
 
 
 def _check_function(fn: Callable[..., Any], owner: str, order: int) -> None:
-    if is_coroutine_function(fn):
-        msg = f"{owner} is a coroutine function: recurrence() takes plain functions in this version."
-        raise NotAvailable(msg)
     try:
         inspect.signature(fn).bind(*range(1 + order))
     except TypeError:

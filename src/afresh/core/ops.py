@@ -171,11 +171,16 @@ class TableStart(NamedTuple):
 
 
 class TableExtend(NamedTuple):
-    """Write rows `first`, `first`+1, … under an unchanged fence, if they touch the table. Reply: 1 written, 0 refused."""
+    """Write rows `first`, … under an unchanged fence, if they touch the table, and drop the lowest beyond `max_bytes` (0: none).
+
+    The `keep` highest rows always stay. Reply: 1 written, 0 refused.
+    """
 
     key: str
     fence: bytes
     ttl_ms: int
+    max_bytes: int
+    keep: int
     first: int
     rows: tuple[bytes, ...]
 

@@ -6,20 +6,19 @@ import functools
 import inspect
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
 __all__ = ["names_nearest_option"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def names_nearest_option(function: Callable[P, R]) -> Callable[P, R]:
+def names_nearest_option(function: F) -> F:
     """Make a function's TypeError for an unknown keyword say which one may have been meant. For what is called rarely."""
     known = [name for name in inspect.signature(function).parameters if name != "self"]
 
     @functools.wraps(function)
-    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+    def checked(*args: Any, **kwargs: Any) -> Any:
         for name in kwargs:
             if name not in known:
                 nearest = get_close_matches(name, known, 1)
@@ -28,4 +27,4 @@ def names_nearest_option(function: Callable[P, R]) -> Callable[P, R]:
                 raise TypeError(msg)
         return function(*args, **kwargs)
 
-    return checked
+    return cast("F", checked)

@@ -1,29 +1,35 @@
 """Memo tables: f(0), f(1), … as fields of one hash, extended by many processes without gaps.
 
-Fields: the row numbers; `max`, the highest row; `g`, the fence: a random id and the stamps under which the table was begun, as hex.
-`HGETALL` reads like the tutorial's dict. A row is an integer's digits, or ``=``, codec, flags and payload.
+Fields: the row numbers; `max`, the highest row; `g`, the fence: a random id, a digest of the base, and the stamps under which the table
+was begun, as hex; with a bound, `min`, the lowest row kept, and `bytes`, the size of all rows. `HGETALL` reads like the tutorial's dict.
+A row is an integer's digits, or ``=``, codec, flags and payload.
 
 Rules: rows are written only under the fence that the writer resumed from, and only if they leave no gap (table_extend.lua); a reader
-believes a table whose fence carries the stamps of now. So rows computed from rows of before an invalidation are refused with the old
-fence, and a table is begun anew by whoever comes first (table_start.lua compares the fence that was seen).
+believes a table whose fence carries its own base and the stamps of now. So rows computed from rows of before an invalidation are refused
+with the old fence, and a table is begun anew by whoever comes first (table_start.lua compares the fence that was seen).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from afresh.core.decide import Cause
 from afresh.core.envelope import Entry
 from afresh.core.flows import new_stamps
 from afresh.core.ops import HashGet, TableExtend, TableStart
-from afresh.core.ports import Ports, Values
+from afresh.core.policy import WAIT_MS
+from afresh.core.ports import Flight, Ports, Values
 from afresh.core.stamps import Needs
-from afresh.errors import StoreError, UndecodablePayload
+from afresh.errors import StoreError, UndecodablePayload, UnencodableValue
 
-__all__ = ["Resume", "Row", "Table", "extend", "highest", "look_up", "pack_row", "unpack_row"]
+__all__ = ["Growth", "Resume", "Row", "Table", "from_base", "highest", "obtain", "pack_row", "unpack_row", "write"]
 
+# A call writes what it has computed once it is this much, so that others can go on from there.
+_CHUNK_BYTES = 256 * 1024
+_CHUNK_ROWS = 1000
+_CHUNK_US = 250_000
 _OTHER = b"="
 _HEAD_BYTES = 3
 _ID_BYTES = 8
@@ -38,8 +44,18 @@ class Table(NamedTuple):
     values: Values
     owner: str
     ttl_ms: int
+    max_bytes: int
     first: int
-    base: tuple[Any, ...]
+    base: tuple[bytes, ...]
+
+    @property
+    def next(self) -> int:
+        """The first row that must be computed."""
+        return self.first + len(self.base)
+
+    def digest(self) -> bytes:
+        """Return what tells this base, and having a bound, from another one."""
+        return blake2b(repr((self.first, self.base, bool(self.max_bytes))).encode(), digest_size=_ID_BYTES).digest()
 
 
 @dataclass(slots=True)
@@ -56,6 +72,7 @@ class Resume:
     row: int
     previous: list[Any]
     fence: bytes | None
+    flight: Flight | None = None
 
 
 def pack_row(values: Values, value: object) -> bytes:
@@ -81,11 +98,33 @@ def unpack_row(table: Table, row: bytes) -> Any:
     return table.values.decode(table.key, entry)
 
 
-async def look_up(ports: Ports, table: Table, n: int) -> Row | Resume:
-    """Return row `n`, or where to compute from. Never raises for the server.
+async def obtain(ports: Ports, table: Table, n: int) -> Row | Resume:
+    """Return row `n`, or where to compute from; the caller then finishes the flight that it leads. Never raises for the server.
+
+    While somebody else in the process extends the table it waits, for at most 10 s, and looks again.
 
     Cost: 1 round trip for a row; 2 to resume, 3 to begin the table.
     """
+    deadline_us = ports.clock.ticks_us() + 1000 * WAIT_MS
+    seat = ports.flights.follow(table.key)
+    while True:
+        if seat is None:
+            found = await _look_up(ports, table, n)
+            if isinstance(found, Row):
+                return found
+            place = ports.flights.enter(table.key)
+            if place is None:
+                return found
+            if place.leads:
+                found.flight = place
+                return found
+            seat = place
+        if await ports.flights.wait(seat, (deadline_us - ports.clock.ticks_us()) / 1000) is None:
+            return await _look_up(ports, table, n)
+        seat = None
+
+
+async def _look_up(ports: Ports, table: Table, n: int) -> Row | Resume:
     try:
         for _ in range(_TRIES):
             found = await _try(ports, table, n)
@@ -96,19 +135,23 @@ async def look_up(ports: Ports, table: Table, n: int) -> Row | Resume:
     except StoreError as error:
         ports.events.suppressed("read", error)
     ports.events.miss(table.owner, Cause.UNAVAILABLE)
-    return _from_base(table, None)
+    return from_base(table, None)
 
 
-def _from_base(table: Table, fence: bytes | None) -> Resume:
-    return Resume(table.first + len(table.base), list(reversed(table.base)), fence)
+def from_base(table: Table, fence: bytes | None) -> Resume:
+    """Return the beginning."""
+    return Resume(table.next, [unpack_row(table, row) for row in reversed(table.base)], fence)
+
+
+def _is_ours(table: Table, fence: bytes, vector: bytes | None) -> bool:
+    return vector is not None and fence[2 * _ID_BYTES :] == (table.digest() + vector).hex().encode()
 
 
 async def _try(ports: Ports, table: Table, n: int) -> Row | Resume | None:
     """Look once; None if the table was begun anew by others meanwhile."""
     fields, *stamps = await ports.store.flight((HashGet(table.key, (str(n), "max", "g")), *table.needs.reads))
     row, top, fence = (None, None, None) if isinstance(fields, StoreError) else fields
-    vector = table.needs.vector(stamps)
-    if fence is None or top is None or vector is None or fence[2 * _ID_BYTES :] != vector.hex().encode():
+    if fence is None or top is None or not _is_ours(table, fence, table.needs.vector(stamps)):
         ports.events.miss(table.owner, Cause.COLD if fence is None else Cause.INVALIDATED)
         return await _begin(ports, table, fence or b"")
     if row is not None:
@@ -118,6 +161,8 @@ async def _try(ports: Ports, table: Table, n: int) -> Row | Resume | None:
             ports.events.miss(table.owner, Cause.UNDECODABLE)
             return await _begin(ports, table, fence)
     ports.events.miss(table.owner, Cause.COLD)
+    if n <= int(top):  # below the rows that a bounded table has kept
+        return from_base(table, None)
     return await _resume(ports, table, fence, int(top))
 
 
@@ -128,7 +173,7 @@ async def _resume(ports: Ports, table: Table, fence: bytes, top: int) -> Resume 
         return None
     try:
         return Resume(top + 1, [unpack_row(table, row) for row in fields[1:]], fence)
-    except (UndecodablePayload, TypeError):
+    except (UndecodablePayload, TypeError):  # a row that is not there is None
         return await _begin(ports, table, fence)
 
 
@@ -136,41 +181,70 @@ async def _begin(ports: Ports, table: Table, seen: bytes) -> Resume | None:
     stamps = await ports.store.flight(table.needs.stamping(new_stamps(ports, table.needs), 0))
     vector = table.needs.vector(stamps)
     if vector is None:
-        return _from_base(table, None)
-    fence = (ports.token(_ID_BYTES) + vector).hex().encode()
-    rows = tuple(pack_row(table.values, value) for value in table.base)
-    (now,) = await ports.store.flight((TableStart(table.key, seen, fence, table.ttl_ms, table.first, rows),))
+        return from_base(table, None)
+    fence = (ports.token(_ID_BYTES) + table.digest() + vector).hex().encode()
+    (now,) = await ports.store.flight((TableStart(table.key, seen, fence, table.ttl_ms, table.first, table.base),))
     if isinstance(now, StoreError):
         raise now
-    return _from_base(table, fence) if now == fence else None
+    return from_base(table, fence) if now == fence else None
 
 
-async def extend(ports: Ports, table: Table, fence: bytes, first: int, rows: Sequence[bytes]) -> bool:
-    """Write rows from `first` on. False if they were refused: the table is another one by now, or the server failed.
+@dataclass(slots=True)
+class Growth:
+    """Rows that were computed and are to be written, under the fence that they were computed from."""
 
-    Cost: 1 round trip.
-    """
+    table: Table
+    first: int
+    fence: bytes | None
+    written_us: int
+    rows: list[bytes] = field(default_factory=list)
+    size: int = 0
+    is_over: bool = False
+
+    def add(self, value: object, now_us: int) -> bool:
+        """Keep the next row. True if it is time to write.
+
+        Raises:
+            UnencodableValue: if it cannot be stored; nothing after it is kept, either.
+        """
+        if self.fence is None or self.is_over:
+            return False
+        try:
+            row = pack_row(self.table.values, value)
+        except UnencodableValue:
+            self.is_over = True
+            raise
+        self.rows.append(row)
+        self.size += len(row)
+        return self.size >= _CHUNK_BYTES or len(self.rows) >= _CHUNK_ROWS or now_us - self.written_us >= _CHUNK_US
+
+
+async def write(ports: Ports, growth: Growth) -> None:
+    """Write the rows kept so far. Once the table is another one, or the server failed, nothing more is kept. Cost: 1 round trip."""
+    table, rows, fence = growth.table, tuple(growth.rows), growth.fence
+    if fence is None or not rows:
+        return
+    extend = TableExtend(table.key, fence, table.ttl_ms, table.max_bytes, len(table.base), growth.first, rows)
+    growth.first, growth.rows, growth.size, growth.written_us = growth.first + len(rows), [], 0, ports.clock.ticks_us()
     try:
-        (written,) = await ports.store.flight((TableExtend(table.key, fence, table.ttl_ms, first, tuple(rows)),))
+        (written,) = await ports.store.flight((extend,))
         if isinstance(written, StoreError):
             raise written
     except StoreError as error:
         ports.events.suppressed("extend", error)
-        return False
+        written = 0
     if not written:
-        ports.events.not_stored(table.owner, "invalidated meanwhile")
-    return bool(written)
+        growth.fence = None
+        ports.events.not_stored(table.owner, "the table is another one by now, or the server failed")
 
 
 async def highest(ports: Ports, table: Table) -> int:
     """Return the highest row known; that of the base where there is no table, or no server. Cost: 1 round trip."""
-    base = table.first + len(table.base) - 1
     try:
         fields, *stamps = await ports.store.flight((HashGet(table.key, ("max", "g")), *table.needs.reads))
     except StoreError as error:
         ports.events.suppressed("read", error)
-        return base
-    vector = table.needs.vector(stamps)
-    if isinstance(fields, StoreError) or None in fields or vector is None or fields[1][2 * _ID_BYTES :] != vector.hex().encode():
-        return base
+        return table.next - 1
+    if isinstance(fields, StoreError) or None in fields or not _is_ours(table, fields[1], table.needs.vector(stamps)):
+        return table.next - 1
     return int(fields[0])

@@ -226,10 +226,19 @@ class MemoryStore:
         table = self._hash(op.key)
         if table is None or table.get(b"g") != op.fence or op.first > int(table[b"max"]) + 1:
             return 0
+        added = 0
         for row, content in enumerate(op.rows, op.first):
             if row > int(table[b"max"]):
                 table[b"%d" % row] = content
                 table[b"max"] = b"%d" % row
+                added += len(content)
+        if op.max_bytes:
+            size = int(table.get(b"bytes", 0)) + added
+            low = int(table.get(b"min", op.first))
+            while size > op.max_bytes and low <= int(table[b"max"]) - op.keep:
+                size -= len(table.pop(b"%d" % low, b""))
+                low += 1
+            table |= {b"bytes": b"%d" % size, b"min": b"%d" % low}
         self._store(op.key, table, op.ttl_ms)
         return 1
 
