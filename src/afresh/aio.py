@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from afresh.core.reads import Hit
 from afresh.core.units import Duration
 from afresh.facade import MISSING, Facade, _not_yet
 from afresh.runtime import operations
-from afresh.runtime.engine import bypassed
 
 if TYPE_CHECKING:
     from afresh.core.results import Explanation, Lease, Receipt
@@ -88,19 +85,7 @@ class AsyncCache(Facade):
     ) -> R: ...
     async def get_or_compute(self, key: str, compute: Callable[[], Any], *, ttl: Any = MISSING, tags: Iterable[str] = ()) -> Any:
         """See `Cache.get_or_compute`. `compute` may be a plain function, too."""
-        if bypassed():
-            return await _called(compute)
-        engine = self._engine
-        got = await engine.abegin(self._computed(key, ttl, tags))
-        if isinstance(got, Hit):
-            return got.value
-        try:
-            value = await _called(compute)
-        except BaseException:
-            await engine.aabandon(got)
-            raise
-        await engine.acommit(got, value)
-        return value
+        return await self._engine.acompute(self._computed(key, ttl, tags), compute)
 
     async def invalidate(self, *keys: str) -> Receipt:
         """See `Cache.invalidate`."""
@@ -140,8 +125,3 @@ class AsyncCache(Facade):
 
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
-
-
-async def _called(compute: Callable[[], Any]) -> Any:
-    result = compute()
-    return await result if isawaitable(result) else result

@@ -42,8 +42,8 @@ class Policy:
 
 
 def hard_ttl_ms(ttl_ms: int | None, stale_ttl_ms: int) -> int:
-    """Return the PX of an entry, at most 30 days; 0 for one that never ends."""
-    return 0 if ttl_ms is None else min(ttl_ms + stale_ttl_ms, MAX_TTL_MS)
+    """Return the PX of an entry; 0 for one that never ends. It is not served stale beyond 30 days, the facades' longest ttl."""
+    return 0 if ttl_ms is None else max(ttl_ms, min(ttl_ms + stale_ttl_ms, MAX_TTL_MS))
 
 
 def tag_ttl_ms(hard_ms: int) -> int:

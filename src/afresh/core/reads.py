@@ -14,7 +14,7 @@ from afresh.core.ports import Ports, Values
 from afresh.core.stamps import Needs
 from afresh.errors import StoreError, UndecodablePayload
 
-__all__ = ["Hit", "Request", "look", "read", "read_many"]
+__all__ = ["Hit", "Request", "decoded", "look", "read", "read_many"]
 
 
 class Request(NamedTuple):
@@ -72,10 +72,11 @@ async def read_many(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit
     except StoreError as error:
         ports.events.suppressed("read", error)
         verdicts = [Verdict(State.MISS, Cause.UNAVAILABLE, None, b"")] * len(requests)
-    return [_decoded(request, verdict) for request, verdict in zip(requests, verdicts, strict=True)]
+    return [decoded(request, verdict) for request, verdict in zip(requests, verdicts, strict=True)]
 
 
-def _decoded(request: Request, verdict: Verdict) -> tuple[Hit | None, Verdict]:
+def decoded(request: Request, verdict: Verdict) -> tuple[Hit | None, Verdict]:
+    """Return the hit of a verdict. Bytes that do not decode are a miss with that cause."""
     if verdict.cause is not None or verdict.entry is None:
         return None, verdict
     try:

@@ -16,7 +16,7 @@ from afresh.core.keys import Names
 from afresh.core.ops import Bump, Incr, Invalidate, Op, Put, Stamp, Swap, Touch, Unlink
 from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Ports
-from afresh.core.reads import Request, look
+from afresh.core.reads import Request, decoded, look
 from afresh.core.stamps import STAMP_BYTES
 from afresh.errors import NotAnInteger, StoreError, StoreUnavailable, UndecodablePayload
 
@@ -93,7 +93,7 @@ async def add(ports: Ports, request: Request, value: object) -> bool:
     encoded = request.values.encode(value)
     ttl_ms = request.policy.ttl_for(value)
     vector = await _vector(ports, request, ttl_ms)
-    verdict = await look(ports, request) if request.needs.tags or ttl_ms == 0 else None
+    verdict = await _found(ports, request) if request.needs.tags or ttl_ms == 0 else None
     if vector is None or ttl_ms == 0:
         return verdict is None or verdict.cause is not None
     return await _swap(ports, request, envelope_of(ports, request, encoded, vector, ttl_ms=ttl_ms), verdict)
@@ -110,8 +110,12 @@ async def _swap(ports: Ports, request: Request, envelope: bytes, verdict: Verdic
         (reply,) = _ensured(await ports.store.flight((Swap(names.value, names.lease, seen, envelope, px_ms),)))
         if reply == 1:
             return True
-        verdict = await look(ports, request)
+        verdict = await _found(ports, request)
     return False
+
+
+async def _found(ports: Ports, request: Request) -> Verdict:
+    return decoded(request, await look(ports, request))[1]
 
 
 async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int | None:
@@ -178,9 +182,11 @@ async def _replace(ports: Ports, request: Request, entry: Entry, total: int) -> 
 
 
 async def touch(ports: Ports, request: Request) -> bool:
-    """Give a valid entry the policy's ttl from now on. False if there is none. Cost: 1 round trip; 1 more with tags."""
+    """Give a valid entry the policy's ttl from now on; 0 drops it. False if there is none. Cost: 1 round trip; 1 more with tags."""
     names, needs, policy = request.names, request.needs, request.policy
     ttl_ms = policy.ttl_ms
+    if ttl_ms == 0:
+        return await invalidate(ports, [Target(names, None)]) > 0
     until = FOR_EVER if ttl_ms is None else ports.clock.now_ms() + ttl_ms
     px_ms = hard_ttl_ms(ttl_ms, policy.stale_ttl_ms)
     touching = Touch(names.value, names.lease, until.to_bytes(8, "little"), px_ms)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from inspect import isawaitable
 from typing import Any
 
 from afresh.core import flows
@@ -197,3 +198,23 @@ class Engine:
         if claim.flight is not None:
             claim.flight.end_compute()
         await flows.abandon(self.async_ports(), claim)
+
+    async def acompute(self, request: Request, compute: Callable[[], Any]) -> Any:
+        """Do what `compute` does. `compute` may be a coroutine function, or a plain one."""
+        if bypassed():
+            return await _called(compute)
+        got = await self.abegin(request)
+        if isinstance(got, Hit):
+            return got.value
+        try:
+            value = await _called(compute)
+        except BaseException:
+            await self.aabandon(got)
+            raise
+        await self.acommit(got, value)
+        return value
+
+
+async def _called(compute: Callable[[], Any]) -> Any:
+    result = compute()
+    return await result if isawaitable(result) else result

@@ -25,7 +25,7 @@ from afresh.core.writes import Target
 from afresh.errors import StoreError
 from afresh.runtime.engine import bypassed
 
-__all__ = ["add", "get", "get_many", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
+__all__ = ["add", "drop", "get", "get_many", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
 
 
 async def get(ports: Ports, request: Request, default: Any) -> Any:
@@ -119,11 +119,14 @@ async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int 
 
 async def invalidate(ports: Ports, targets: Sequence[Target]) -> Receipt:
     """Invalidate, and say whether the server has it. Cost: 1 round trip."""
-    applied = True
+    applied = await drop(ports, targets) is not None
+    return Receipt(applied, ports.clock.now_ms() / 1000)
+
+
+async def drop(ports: Ports, targets: Sequence[Target]) -> int | None:
+    """Invalidate, and return how many entries were there; None if the server may not have it. Cost: 1 round trip."""
     try:
-        if targets:
-            await writes.invalidate(ports, targets)
+        return await writes.invalidate(ports, targets) if targets else 0
     except StoreError as error:
         ports.events.suppressed("invalidate", error)
-        applied = False
-    return Receipt(applied, ports.clock.now_ms() / 1000)
+        return None
