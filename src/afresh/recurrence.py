@@ -83,7 +83,7 @@ class Recurrence(_Handle, Generic[R]):
     invalidation are never mixed with later ones. When the server fails, the value is computed from the base and not stored. One thread or
     task of a process extends at a time; the others wait for it.
 
-    Cost: 1 round trip for a known row; otherwise 2 or 3, and 1 per chunk of 256 KiB, 1,000 rows or a quarter of a second.
+    Cost: 1 round trip for a known row; otherwise 3 or 4, and 1 per chunk of 256 KiB, 1,000 rows or a quarter of a second.
     """
 
     def __call__(self, n: int, /) -> R:

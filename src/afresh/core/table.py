@@ -103,7 +103,7 @@ async def obtain(ports: Ports, table: Table, n: int) -> Row | Resume:
 
     While somebody else in the process extends the table it waits, for at most 10 s, and looks again.
 
-    Cost: 1 round trip for a row; 2 to resume, 3 to begin the table.
+    Cost: 1 round trip for a row; 3 to resume, 4 to begin the table.
     """
     deadline_us = ports.clock.ticks_us() + 1000 * WAIT_MS
     seat = ports.flights.follow(table.key)
@@ -116,12 +116,25 @@ async def obtain(ports: Ports, table: Table, n: int) -> Row | Resume:
             if place is None:
                 return found
             if place.leads:
-                found.flight = place
-                return found
+                return await _lead(ports, table, n, place)
             seat = place
         if await ports.flights.wait(seat, (deadline_us - ports.clock.ticks_us()) / 1000) is None:
             return await _look_up(ports, table, n)
         seat = None
+
+
+async def _lead(ports: Ports, table: Table, n: int, flight: Flight) -> Row | Resume:
+    """Look again, since somebody else may have extended the table between our look and our lead."""
+    try:
+        found = await _look_up(ports, table, n)
+    except BaseException:
+        flight.finish(None)
+        raise
+    if isinstance(found, Row):
+        flight.finish(None)
+    else:
+        found.flight = flight
+    return found
 
 
 async def _look_up(ports: Ports, table: Table, n: int) -> Row | Resume:
