@@ -1,36 +1,62 @@
-"""What is measured: ``python -m benchmarks`` runs every module of this folder that has ``rows()``.
+"""What is measured: ``python -m benchmarks`` runs every module of this folder that has ``comparisons()``.
 
-A row compares two costs that were measured in the same run, since only their ratio holds from machine to machine.
+Absolute times differ from machine to machine; only the ratio of two candidates of one comparison, measured in turn in one run, holds.
+The first candidate is what the others are divided by: mostly the **floor**, a bare blocking socket with hiredis and the decoding.
 """
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
+__all__ = ["Comparison", "Run"]
 
-class Row(NamedTuple):
-    """One comparison.
+
+class Run(NamedTuple):
+    """What an area gets to measure with.
 
     Attributes:
-        work: what was done.
-        ours_ms: what it cost with afresh, the median in milliseconds.
-        against: what it is compared with.
-        theirs_ms: what that cost, likewise.
-        most: the greatest ratio of the two that we accept.
+        host: of a Valkey of this run's own.
+        port: of the same.
+        rounds: how many samples to take of each candidate.
+    """
+
+    host: str
+    port: int
+    rounds: int
+
+    @property
+    def url(self) -> str:
+        """For clients."""
+        return f"redis://{self.host}:{self.port}/0"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several ways to do one piece of work.
+
+    Attributes:
+        work: what is done.
+        samples: µs per operation by candidate, one for each round; those of one round were taken one right after the other.
+        aims: the greatest ratio to the first candidate that is aimed at, by candidate.
     """
 
     work: str
-    ours_ms: float
-    against: str
-    theirs_ms: float
-    most: float
+    samples: Mapping[str, Sequence[float]]
+    aims: Mapping[str, float] = field(default_factory=dict)
 
-    @property
-    def ratio(self) -> float:
-        """How many times the other's cost ours is."""
-        return self.ours_ms / self.theirs_ms
+    def median_us(self, candidate: str) -> float:
+        """Return what one operation costs."""
+        return statistics.median(self.samples[candidate])
 
-    @property
-    def holds(self) -> bool:
-        """Whether it is within what we accept."""
-        return self.ratio <= self.most
+    def spread_us(self, candidate: str) -> tuple[float, float]:
+        """Return the tenth and the ninetieth percentile."""
+        deciles = statistics.quantiles(self.samples[candidate], n=10, method="inclusive")
+        return deciles[0], deciles[-1]
+
+    def ratio(self, candidate: str) -> float:
+        """Return how many times the first candidate's cost this one's is: the median over the rounds."""
+        first = next(iter(self.samples.values()))
+        return statistics.median(ours / theirs for ours, theirs in zip(self.samples[candidate], first, strict=True))

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 
-from benchmarks import Row
+from benchmarks import Comparison, Run
 
 STATEMENTS = ("import afresh", "from afresh import *")
-ROUNDS = 7
+AIM = 0.5
+_AGAINST = "import redis"
+_MOST_ROUNDS = 7  # an interpreter is started for each sample
 
 
-def rows() -> Iterator[Row]:
+def comparisons(run: Run) -> Iterator[Comparison]:
+    """Measure in interpreters of their own."""
+    for statement in STATEMENTS:
+        yield compare(statement, min(run.rounds, _MOST_ROUNDS))
+
+
+def compare(statement: str, rounds: int = _MOST_ROUNDS) -> Comparison:
     """Measure both in turn, so that what else the machine does meets both, and from bytecode as an installed package is."""
+    samples: dict[str, list[float]] = {_AGAINST: [], statement: []}
     with tempfile.TemporaryDirectory() as bytecode:
-        for statement in STATEMENTS:
-            pairs = [(cost_ms(statement, bytecode), cost_ms("import redis", bytecode)) for _ in range(1 + ROUNDS)]
-            ours, theirs = (statistics.median(column) for column in zip(*pairs[1:], strict=True))  # the first round compiles
-            yield Row(statement, ours, "import redis", theirs, most=0.5)
+        for _ in range(1 + rounds):
+            for candidate, taken in samples.items():
+                taken.append(cost_us(candidate, bytecode))
+    measured = {candidate: taken[1:] for candidate, taken in samples.items()}  # the first round compiles
+    return Comparison(f"processor time of: {statement}", measured, aims={statement: AIM})
 
 
-def cost_ms(statement: str, bytecode: str) -> float:
+def cost_us(statement: str, bytecode: str) -> float:
     """Return the processor time of a statement in an interpreter that has done nothing else."""
-    code = f"import time; began = time.process_time()\n{statement}\nprint((time.process_time() - began) * 1000)"
+    code = f"import time; began = time.process_time()\n{statement}\nprint((time.process_time() - began) * 1e6)"
     env = os.environ | {"PYTHONPYCACHEPREFIX": bytecode, "PYTHONDONTWRITEBYTECODE": ""}
     return float(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout)

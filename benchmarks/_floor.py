@@ -1,0 +1,37 @@
+"""The floor: a blocking socket, hiredis and a decoder, with no pool, no errors, no timeouts. Nothing goes below it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hiredis import Reader, pack_command
+
+from benchmarks import Run
+
+
+class Wire:
+    """A connection that sends commands and reads as many replies."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._reader = Reader()
+
+    def __call__(self, *commands: tuple[str | bytes | int, ...]) -> Any:
+        """Return the last command's reply."""
+        gets, reply = self._reader.gets, False
+        self._connection.sendall(b"".join(map(pack_command, commands)))  # type: ignore[arg-type]  # its stub knows one word only
+        for _ in commands:
+            while (reply := gets()) is False:
+                self._reader.feed(self._connection.recv(65536))
+        return reply
+
+
+@contextmanager
+def open_wire(run: Run) -> Iterator[Wire]:
+    """Connect, and disconnect at the end."""
+    with socket.create_connection((run.host, run.port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield Wire(connection)

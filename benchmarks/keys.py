@@ -1,0 +1,76 @@
+"""Reading and writing one key, and a memoized function whose result is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import ormsgpack
+import redis
+
+from afresh import Cache
+from benchmarks import Comparison, Run
+from benchmarks._floor import open_wire
+from benchmarks._rounds import interleave, timed
+
+VALUE = {
+    "id": 4711,
+    "name": "Ada Lovelace",
+    "email": "ada@example.com",
+    "roles": ["author", "editor", "analyst"],
+    "balance": 1234.5,
+    "active": True,
+    "address": {"street": "12 St James's Square", "city": "London", "country": "GB"},
+    "note": "wrote the first program",
+}
+PACKED = ormsgpack.packb(VALUE)
+TTL_MS = 300_000
+
+
+def comparisons(run: Run) -> Iterator[Comparison]:
+    """Measure on blocking sockets, one thread."""
+    with open_wire(run) as wire, Cache(run.url, namespace="bench") as cache, redis.Redis.from_url(run.url) as by_hand:
+        by_hand.set("by-hand", PACKED)
+        cache.set("key", VALUE)
+        yield Comparison(
+            f"get: a dict of {len(PACKED)} B, a hit",
+            interleave(
+                {
+                    "floor: GET": timed(lambda: ormsgpack.unpackb(wire(("GET", "by-hand")))),
+                    "afresh: cache.get": timed(lambda: cache.get("key")),
+                    "redis-py by hand": timed(lambda: ormsgpack.unpackb(by_hand.get("by-hand"))),
+                },
+                run.rounds,
+            ),
+            aims={"afresh: cache.get": 1.35},
+        )
+        yield Comparison(
+            f"set: a dict of {len(PACKED)} B, with a ttl",
+            interleave(
+                {
+                    "floor: SET PX": timed(lambda: wire(("SET", "by-hand", ormsgpack.packb(VALUE), "PX", TTL_MS))),
+                    "afresh: cache.set": timed(lambda: cache.set("key", VALUE, ttl="5m")),
+                    "redis-py by hand": timed(lambda: by_hand.set("by-hand", ormsgpack.packb(VALUE), px=TTL_MS)),
+                },
+                run.rounds,
+            ),
+            aims={"afresh: cache.set": 1.4},
+        )
+
+        @cache.memoize()
+        def profile(user_id: int, *, lang: str = "en") -> dict[str, Any]:
+            return VALUE | {"id": user_id, "lang": lang}
+
+        profile(7)
+        with_stamps = (("GET", "by-hand"), ("GET", "stamp-1"), ("GET", "stamp-2"))
+        yield Comparison(
+            "memoize: a call whose result is on the server",
+            interleave(
+                {
+                    "floor: GET, with two stamps": timed(lambda: (wire(*with_stamps), ormsgpack.unpackb(PACKED))),
+                    "afresh: a memoized function": timed(lambda: profile(7)),
+                },
+                run.rounds,
+            ),
+            aims={"afresh: a memoized function": 1.6},
+        )
