@@ -12,7 +12,10 @@ from afresh.codec.classes import Classes, Layout
 from afresh.codec.kinds import DICT, KINDS, LARGE_INT, OBJECT, SURROGATE_STR, kind_of
 from afresh.codec.refusal import Refused
 
-__all__ = ["AS_IS", "WITH_CARE", "lower"]
+__all__ = ["AS_IS", "MAX_DEPTH", "WITH_CARE", "lower"]
+
+# ormsgpack packs no deeper.
+MAX_DEPTH: Final = 255
 
 # Exact types that msgpack holds as they are …
 AS_IS: Final = frozenset({NoneType, bool, bytes, float, int, str})
@@ -55,6 +58,8 @@ class _Lowering:
             return node
         if id(node) in self._open:
             raise Refused(node, "it contains itself")
+        if len(self._open) == MAX_DEPTH:
+            raise Refused(node, f"it is nested deeper than {MAX_DEPTH} levels")
         self._open.add(id(node))
         if cls is list:
             lowered = self._items(node)

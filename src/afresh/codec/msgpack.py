@@ -23,7 +23,7 @@ from ormsgpack import packb, unpackb
 from afresh.codec.annotations import AnnotatedTypes
 from afresh.codec.classes import Classes
 from afresh.codec.lifting import Extension, lift
-from afresh.codec.lowering import AS_IS, WITH_CARE, lower
+from afresh.codec.lowering import AS_IS, MAX_DEPTH, WITH_CARE, lower
 from afresh.codec.refusal import Refused, type_name
 from afresh.errors import UndecodablePayload, UnencodableValue
 
@@ -39,7 +39,6 @@ _NOTHING_SLICED: Final = (
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
 _ANY_KEYS: Final = ormsgpack.OPT_NON_STR_KEYS
-_MAX_DEPTH: Final = 255  # ormsgpack packs no deeper
 
 
 class MsgpackCodec:
@@ -109,7 +108,7 @@ class MsgpackCodec:
             raise refused.as_error() from None
         except RecursionError:
             pass  # the same to callers as a tree that is too deep for ormsgpack
-        raise UnencodableValue(type_name(type(value)), reason=f"it is nested deeper than {_MAX_DEPTH} levels")
+        raise UnencodableValue(type_name(type(value)), reason=f"it is nested deeper than {MAX_DEPTH} levels")
 
     def _decode_lowered(self, payload: bytes | memoryview) -> Any:
         try:
