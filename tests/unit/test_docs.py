@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,30 @@ def test_each_dependency_is_explained_and_no_other() -> None:
     page = (ROOT / "docs/explanation/dependencies.md").read_text()
 
     assert set(re.findall(r"\*\*([a-z-]+)\*\*", page)) == dependencies()
+
+
+def imports(file: Path) -> set[str]:
+    """Return the first word of every module that a file imports, wherever in the file."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return {name.partition(".")[0] for name in names}
+
+
+def test_each_import_is_a_declared_dependency() -> None:
+    files = [file for folder in ("src", "tests", "scripts", "benchmarks", "examples") for file in ROOT.glob(f"{folder}/**/*.py")]
+    ours = {"afresh", "tests", "scripts", "benchmarks", "cookbook", "cookbook_site"}
+    ours |= {"uses", "cache"}  # tests/typing reads its neighbour; `cache` is of Django's own tests
+    distributions = packages_distributions()
+    declared = dependencies()
+
+    foreign = {name: file for file in files for name in imports(file) - sys.stdlib_module_names - ours}
+    undeclared = {
+        name: str(file.relative_to(ROOT))
+        for name, file in foreign.items()
+        if declared.isdisjoint(distribution.lower() for distribution in distributions.get(name, []))
+    }
+    assert undeclared == {}
 
 
 def test_each_extra_is_explained() -> None:
