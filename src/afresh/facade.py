@@ -18,7 +18,7 @@ from afresh.core.units import MAX_TTL_MS, Duration, Size, duration_ms, size_byte
 from afresh.core.writes import Target
 from afresh.errors import ConfigurationError, NotAvailable
 from afresh.function import Options
-from afresh.many import MemoizeMany
+from afresh.many import MemoizeMany, memoized_many
 from afresh.memoize import Memoize, memoized
 from afresh.runtime.engine import Engine, bypassing
 
@@ -105,25 +105,25 @@ class Facade:
             ignore: parameters that are no part of the key.
             name: of the function in keys, stable over refactorings. Default: module and qualname.
             version: change it when the function's meaning changes: older results are not found any more.
-            negative: not available in this version.
+            negative: exceptions that are results, too, and how long they are kept: ``{LookupError: "10s"}``. A hit raises one like it.
             wait: how long a call waits for another's computation before it computes for itself, unstored. Default: 10 s.
-            share: not available in this version.
+            share: whether the near tier may hand out one object to all callers. Without a near tier each has its own.
             near: whether the near tier may keep results.
 
         Raises:
             ConfigurationError: for options that cannot work with the function, when it is decorated.
         """
-        for option, given in (("result_tags", result_tags), ("negative", negative), ("share", share)):
-            if given:
-                raise _not_yet(f"memoize({option}=)")
+        if result_tags is not None:
+            raise _not_yet("memoize(result_tags=)")
         if isinstance(ignore, str):
             msg = f"ignore={ignore!r} is one string: give a list, ignore=[{ignore!r}]."
             raise ConfigurationError(msg)
         policy = Policy(
             ttl_ms=MAX_TTL_MS if callable(ttl) else self._ttl_ms(ttl),
-            stale_ttl_ms=self._defaults.stale_ttl_ms if stale_ttl is MISSING else _capped(duration_ms(stale_ttl, what="stale_ttl")),
+            stale_ttl_ms=self._stale_ttl_ms(stale_ttl),
             wait_ms=WAIT_MS if wait is MISSING else duration_ms(wait, what="wait"),
             ttl_of=_ttl_of(ttl) if callable(ttl) else None,
+            negative=_negative(negative),
         )
         return memoized(self._engine, Options(policy, tags, key, tuple(ignore), name, version))
 
@@ -136,8 +136,20 @@ class Facade:
         name: str | None = None,
         version: int | str = 0,
     ) -> MemoizeMany:
-        """Not available in this version."""
-        raise _not_yet("memoize_many()")
+        """Return a decorator for a function from a list of ids to a mapping of their values. For `def` and `async def`.
+
+        The ids that are not stored are computed in one call; each value has an entry of its own. Ids that the function leaves out of
+        its mapping are left out of the result, and computed again the next time. The guarantees are those of `memoize`.
+
+        Args:
+            ttl: how long a value is fresh. Default: the cache's.
+            stale_ttl: how long after that it may be served while one caller computes a new one. Default: the cache's.
+            tags: as for `memoize`; the first parameter stands for one id: ``"sku:{skus}"``.
+            name: of the function in keys. Default: module and qualname.
+            version: change it when the function's meaning changes.
+        """
+        policy = Policy(self._ttl_ms(ttl), self._stale_ttl_ms(stale_ttl))
+        return memoized_many(self._engine, Options(policy, tags, name=name, version=version))
 
     def bypass(self) -> AbstractContextManager[None]:
         """Compute without reading or storing, in this thread or task and what it starts. Invalidations still work."""
@@ -145,6 +157,9 @@ class Facade:
 
     def _ttl_ms(self, ttl: Duration) -> int:
         return self._defaults.ttl_ms if ttl is MISSING else _capped(duration_ms(ttl, what="ttl"))
+
+    def _stale_ttl_ms(self, stale_ttl: Duration) -> int:
+        return self._defaults.stale_ttl_ms if stale_ttl is MISSING else _capped(duration_ms(stale_ttl, what="stale_ttl"))
 
     def _keyed(self, key: str, ttl: Duration = MISSING, tags: Iterable[str] = (), *, kind: Any = None) -> Request:
         if isinstance(tags, str):
@@ -186,6 +201,16 @@ def _capped(ttl_ms: int) -> int:
 
 def _ttl_of(function: Callable[[Any], Duration]) -> Callable[[Any], int]:
     return lambda value: _capped(duration_ms(function(value), what="ttl"))
+
+
+def _negative(negative: Mapping[type[Exception], Duration]) -> tuple[tuple[type[Exception], int], ...]:
+    if negative is MISSING:
+        return ()
+    for kind in negative:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            msg = f"negative={{{kind!r}: …}} must name classes of exceptions: negative={{LookupError: '10s'}}."
+            raise ConfigurationError(msg)
+    return tuple((kind, _capped(duration_ms(ttl, what=f"negative={{{kind.__name__}: …}}"))) for kind, ttl in negative.items())
 
 
 def _values_for(kind: object) -> Values:

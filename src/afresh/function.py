@@ -52,7 +52,7 @@ class Function:
         self.identity = function_id(self.name, options.version)
         self.tag = Namespace.function_tag(self.identity)
         self.is_async = is_coroutine_function(fn)
-        self.values = CodecValues(codec_for(_return_annotation(fn)))
+        self.values = CodecValues(codec_for(_return_annotation(fn), fn))
         spelling = Spelling(fn)
         self._parameters = tuple(spelling.positions)
         self._kept = self._keep(options.ignore)

@@ -1,66 +1,223 @@
-"""Functions that compute many values in one call: what `memoize_many` returns. Types only; this version does not run them yet."""
+"""Functions that compute many values in one call: what `memoize_many` returns.
+
+Each id has an entry of its own, under the key of the function with that id in place of the list. What a batch finds missing, and nobody
+else computes, it computes in one call; only then does it wait for what others compute, so no two batches wait for each other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+import functools
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from afresh.core import flows
+from afresh.core.commits import Claim, Result, abandon_many, commit_many
 from afresh.core.keys import Key
+from afresh.core.ports import Ports
+from afresh.core.reads import Hit, Request
 from afresh.core.results import Receipt
+from afresh.core.writes import Target
+from afresh.function import Function, Options
+from afresh.runtime import operations
+from afresh.runtime.engine import Engine, bypassed
+from afresh.runtime.run_now import run_now
+from afresh.telemetry.counters import FunctionStats
 
-__all__ = ["AsyncMany", "Many", "MemoizeMany"]
+__all__ = ["AsyncMany", "Many", "MemoizeMany", "memoized_many"]
 
 P = ParamSpec("P")
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Many(Protocol[K, V, P]):
+class _Batches:
+    """What both colours share: requests for ids, and what becomes of the computed mapping."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        functools.update_wrapper(self, function.fn)  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
+
+    def __repr__(self) -> str:
+        return f"<memoized in batches {self._function.name}>"
+
+    @property
+    def tag(self) -> str:
+        """The function's implicit tag."""
+        return self._function.tag
+
+    def stats(self) -> FunctionStats:
+        """Return what happened to this function's ids in this process."""
+        return self._function.engine.counters.stats(self._function.name)
+
+    def _requests(self, ids: Iterable[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[Any, Request]:
+        if isinstance(ids, (str, bytes)):
+            msg = f"{self._function.name} takes several ids, not one {type(ids).__name__}: pass a list, [{ids!r}]."
+            raise TypeError(msg)
+        bind, request = self._function.bind, self._function.request
+        return {each: request(bind(each, *args, **kwargs)) for each in dict.fromkeys(ids)}
+
+    def _targets(self, ids: Iterable[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Target]:
+        return [Target(request.names, self._stamp) for request in self._requests(ids, args, kwargs).values()]
+
+    @property
+    def _stamp(self) -> str:
+        return self._function.engine.namespace.tag_of(self.tag).key
+
+    def _checked(self, computed: Any) -> Mapping[Any, Any]:
+        if not isinstance(computed, Mapping):
+            msg = f"{self._function.name} must return a mapping from ids to values, not {type(computed).__name__}."
+            raise TypeError(msg)
+        return computed
+
+
+class _Sorted:
+    """What a batch got: values, claims to compute, and ids that others compute."""
+
+    def __init__(self, ids: Sequence[Any], got: Sequence[Hit | Claim | None]) -> None:
+        pairs = list(zip(ids, got, strict=True))
+        self.values = {each: hit.value for each, hit in pairs if isinstance(hit, Hit)}
+        self.claims = {each: claim for each, claim in pairs if isinstance(claim, Claim)}
+        self.pending = [each for each, nothing in pairs if nothing is None]
+
+    def start_compute(self) -> None:
+        for claim in self.claims.values():
+            if claim.flight is not None:
+                claim.flight.start_compute()
+
+    def end_compute(self) -> None:
+        for claim in reversed(self.claims.values()):
+            if claim.flight is not None:
+                claim.flight.end_compute()
+
+    def split(self, computed: Mapping[Any, Any]) -> tuple[list[Result], list[Claim]]:
+        """Return what is to be committed, and the claims on ids that were left out."""
+        results = [Result(claim, computed[each]) for each, claim in self.claims.items() if each in computed]
+        return results, [claim for each, claim in self.claims.items() if each not in computed]
+
+
+class Many(_Batches, Generic[K, V, P]):
     """A memoized function from a list of ids to a mapping of their values. Its further arguments hold for all of them."""
 
     def __call__(self, ids: Iterable[K], /, *args: P.args, **kwargs: P.kwargs) -> dict[K, V]:
-        """Return the values of these ids. Those that are not stored are computed, all in one call."""
-        ...
+        """Return the values of these ids, in their order. Those that are not stored are computed, all in one call.
+
+        Cost: 1 round trip if all are stored, otherwise 3; more for ids that others compute at the time.
+        """
+        requests = self._requests(ids, args, kwargs)
+        if bypassed() or not requests:
+            return _in_order(requests, self._checked(self._function.fn(list(requests), *args, **kwargs))) if requests else {}
+        ports = self._function.engine.sync_ports()
+        compute = functools.partial(self._compute, ports, args, kwargs)
+        batch = _Sorted(list(requests), run_now(flows.obtain_many(ports, list(requests.values()))))
+        values = {**batch.values, **compute(batch)}
+        for each in batch.pending:
+            alone = _Sorted([each], [run_now(flows.obtain(ports, requests[each]))])
+            values |= {**alone.values, **compute(alone)}
+        return _in_order(requests, values)
+
+    def _compute(self, ports: Ports, args: Any, kwargs: Any, batch: _Sorted) -> Mapping[Any, Any]:
+        if not batch.claims:
+            return {}
+        batch.start_compute()
+        try:
+            computed = self._checked(self._function.fn(list(batch.claims), *args, **kwargs))
+        except BaseException:
+            batch.end_compute()
+            run_now(abandon_many(ports, list(batch.claims.values())))
+            raise
+        batch.end_compute()
+        results, left_out = batch.split(computed)
+        run_now(abandon_many(ports, left_out))
+        run_now(commit_many(ports, results))
+        return computed
 
     def key(self, of_id: K, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """Return the key of one id's value, for `Cache.invalidate` and `Cache.get`. No I/O."""
-        ...
+        return self._function.key(self._function.bind(of_id, *args, **kwargs))
 
     def put(self, values: Mapping[K, V], /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Store values by their ids."""
-        ...
+        """Store values by their ids. They race other writers, as a bare `set` does. Cost: 2 round trips in all.
+
+        Raises:
+            UnencodableValue: if one cannot be stored faithfully; none is then.
+        """
+        requests = self._requests(values, args, kwargs)
+        pairs = [(request, values[each]) for each, request in requests.items()]
+        run_now(operations.put_many(self._function.engine.sync_ports(), pairs))
 
     def invalidate(self, ids: Iterable[K], /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
-        """Forget the values of these ids."""
-        ...
+        """Forget the values of these ids. Cost: 1 round trip in all."""
+        return run_now(operations.invalidate(self._function.engine.sync_ports(), self._targets(ids, args, kwargs)))
 
     def invalidate_all(self) -> Receipt:
-        """Forget the values of all ids."""
-        ...
+        """Forget the values of all ids. Cost: 1 round trip, whatever their number."""
+        return run_now(operations.invalidate(self._function.engine.sync_ports(), [Target(None, self._stamp)]))
 
 
-class AsyncMany(Protocol[K, V, P]):
+class AsyncMany(_Batches, Generic[K, V, P]):
     """The same for a coroutine function. See `Many`."""
 
     async def __call__(self, ids: Iterable[K], /, *args: P.args, **kwargs: P.kwargs) -> dict[K, V]:
         """See `Many.__call__`."""
-        ...
+        requests = self._requests(ids, args, kwargs)
+        if bypassed() or not requests:
+            return _in_order(requests, self._checked(await self._function.fn(list(requests), *args, **kwargs))) if requests else {}
+        ports = self._function.engine.async_ports()
+        compute = functools.partial(self._compute, ports, args, kwargs)
+        batch = _Sorted(list(requests), await flows.obtain_many(ports, list(requests.values())))
+        values = {**batch.values, **await compute(batch)}
+        for each in batch.pending:
+            alone = _Sorted([each], [await flows.obtain(ports, requests[each])])
+            values |= {**alone.values, **await compute(alone)}
+        return _in_order(requests, values)
+
+    async def _compute(self, ports: Ports, args: Any, kwargs: Any, batch: _Sorted) -> Mapping[Any, Any]:
+        if not batch.claims:
+            return {}
+        batch.start_compute()
+        try:
+            computed = self._checked(await self._function.fn(list(batch.claims), *args, **kwargs))
+        except BaseException:
+            batch.end_compute()
+            await abandon_many(ports, list(batch.claims.values()))
+            raise
+        batch.end_compute()
+        results, left_out = batch.split(computed)
+        await abandon_many(ports, left_out)
+        await commit_many(ports, results)
+        return computed
 
     def key(self, of_id: K, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """See `Many.key`."""
-        ...
+        return self._function.key(self._function.bind(of_id, *args, **kwargs))
 
     async def put(self, values: Mapping[K, V], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """See `Many.put`."""
-        ...
+        requests = self._requests(values, args, kwargs)
+        pairs = [(request, values[each]) for each, request in requests.items()]
+        await operations.put_many(self._function.engine.async_ports(), pairs)
 
     async def invalidate(self, ids: Iterable[K], /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
         """See `Many.invalidate`."""
-        ...
+        return await operations.invalidate(self._function.engine.async_ports(), self._targets(ids, args, kwargs))
 
     async def invalidate_all(self) -> Receipt:
         """See `Many.invalidate_all`."""
-        ...
+        return await operations.invalidate(self._function.engine.async_ports(), [Target(None, self._stamp)])
+
+
+def _in_order(ids: Iterable[Any], values: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {each: values[each] for each in ids if each in values}
+
+
+def memoized_many(engine: Engine, options: Options) -> MemoizeMany:
+    """Return the decorator for these options."""
+
+    def decorate(fn: Any) -> Any:
+        function = Function(engine, fn, options)
+        return (AsyncMany if function.is_async else Many)(function)
+
+    return decorate
 
 
 class MemoizeMany(Protocol):

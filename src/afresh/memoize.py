@@ -138,8 +138,8 @@ class Memoized(_Handle, Generic[P, R]):
         claim = run_now(flows.seize(engine.sync_ports(), self._request(args, kwargs)))
         try:
             value = self.uncached(*args, **kwargs)
-        except BaseException:
-            engine.abandon(claim)
+        except BaseException as error:
+            engine.abandon(claim, error)
             raise
         engine.commit(claim, value)
         return value
@@ -214,8 +214,8 @@ class AsyncMemoized(_Handle, Generic[P, R]):
         claim = await flows.seize(engine.async_ports(), self._request(args, kwargs))
         try:
             value = await self.uncached(*args, **kwargs)
-        except BaseException:
-            await engine.aabandon(claim)
+        except BaseException as error:
+            await engine.aabandon(claim, error)
             raise
         await engine.acommit(claim, value)
         return value

@@ -10,8 +10,8 @@ The generated code is a dozen lines whatever the function::
             return _afresh_got.value
         try:
             _afresh_value = _afresh_fn(user_id, lang=lang)
-        except BaseException:
-            _afresh_abandon(_afresh_got)
+        except BaseException as _afresh_error:
+            _afresh_abandon(_afresh_got, _afresh_error)
             raise
         _afresh_commit(_afresh_got, _afresh_value)
         return _afresh_value
@@ -41,8 +41,8 @@ _BODY = """\
         return _afresh_got.value
     try:
         _afresh_value = {w}_afresh_fn({forwarded})
-    except BaseException:
-        {w}_afresh_abandon(_afresh_got)
+    except BaseException as _afresh_error:
+        {w}_afresh_abandon(_afresh_got, _afresh_error)
         raise
     {w}_afresh_commit(_afresh_got, _afresh_value)
     return _afresh_value

@@ -5,7 +5,7 @@
     offset size
      0      2   magic            AF FE
      2      1   version          1
-     3      1   flags            1 namespace stamp, 2 function stamp, 4 compressed, 8 signed
+     3      1   flags            1 namespace stamp, 2 function stamp, 4 compressed, 8 signed, 16 negative
      4      1   codec            who encoded the payload; 1 = the digits of an integer
      5      1   tags             how many tag stamps, 0 to 255
      6      2   dictionary       of the compression; 0 = none
@@ -47,6 +47,7 @@ class Flag:
     FUNCTION: Final = 2
     COMPRESSED: Final = 4
     SIGNED: Final = 8
+    NEGATIVE: Final = 16
 
 
 class Entry(NamedTuple):

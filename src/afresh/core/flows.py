@@ -17,33 +17,21 @@ Rules, each with the race that it closes:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from afresh.core.commits import Claim, abandon, commit, release
 from afresh.core.decide import Cause, Verdict
-from afresh.core.envelope import FOR_EVER, pack_prefix, parse
-from afresh.core.ops import Abandon, Claim as ClaimOp, Commit, Seize
+from afresh.core.envelope import parse
+from afresh.core.ops import Claim as ClaimOp, Seize, Stamp
 from afresh.core.policy import LEASE_MS, POLL_MS, hard_ttl_ms, tag_ttl_ms
-from afresh.core.ports import Encoded, Flight, Outcome, Ports
-from afresh.core.reads import Hit, Request, read
+from afresh.core.ports import Flight, Outcome, Ports
+from afresh.core.reads import Hit, Request, hit_of, read, read_many
 from afresh.core.stamps import STAMP_BYTES, Needs
-from afresh.errors import StoreError, StoreRefused, StoreUnavailable, UndecodablePayload, UnencodableValue
+from afresh.errors import StoreError, UndecodablePayload
 
-__all__ = ["Claim", "abandon", "commit", "envelope_of", "new_stamps", "obtain", "seize"]
+__all__ = ["Claim", "abandon", "commit", "new_stamps", "obtain", "obtain_many", "seize"]
 
 MARK_BYTES = 8
-
-
-@dataclass(slots=True)
-class Claim:
-    """The duty to compute. `mark` is our lease, if we got it; `vector` the stamps from before, None if the result must not be stored."""
-
-    request: Request
-    flight: Flight | None
-    mark: bytes | None
-    vector: bytes | None
-    started_us: int
 
 
 async def obtain(ports: Ports, request: Request) -> Hit | Claim:
@@ -85,11 +73,11 @@ def _shared(ports: Ports, request: Request, outcome: Outcome | None) -> Hit | Cl
     if entry is None:
         return None
     try:
-        value = request.values.decode(request.names.value, entry)
+        hit = hit_of(request, entry)
     except UndecodablePayload:
         return None
     ports.events.hit(request.owner)
-    return Hit(value)
+    return hit
 
 
 def _alone(ports: Ports, request: Request, cause: Cause | None) -> Claim:
@@ -99,8 +87,7 @@ def _alone(ports: Ports, request: Request, cause: Cause | None) -> Claim:
 
 async def _lead(ports: Ports, request: Request, flight: Flight, verdict: Verdict, hit: Hit | None, deadline_us: int) -> Hit | Claim:
     """Claim the lease, or wait for who has it; whatever happens, the flight is finished or belongs to the claim returned."""
-    cost_ms = verdict.entry.cost_us // 1000 if verdict.entry else 0
-    mark = ports.token(MARK_BYTES) + cost_ms.to_bytes(4, "little")
+    mark = _new_mark(ports, verdict)
     pause_ms = 0.0
     try:
         while True:
@@ -126,8 +113,14 @@ async def _lead(ports: Ports, request: Request, flight: Flight, verdict: Verdict
                 return hit
     except BaseException:
         flight.finish(None)
-        await _release(ports, request, mark)
+        await release(ports, [Claim(request, None, mark, None, 0)])
         raise
+
+
+def _new_mark(ports: Ports, verdict: Verdict) -> bytes:
+    """Return a claim's mark: a number of its own, and what the last compute took in ms, for those who will wait."""
+    cost_ms = verdict.entry.cost_us // 1000 if verdict.entry else 0
+    return ports.token(MARK_BYTES) + cost_ms.to_bytes(4, "little")
 
 
 def _next_pause_ms(last_ms: float, cost_ms: int) -> float:
@@ -139,25 +132,42 @@ def _next_pause_ms(last_ms: float, cost_ms: int) -> float:
 
 async def _claim(ports: Ports, request: Request, flight: Flight, verdict: Verdict, mark: bytes) -> Claim | bytes:
     """Return the claim; or the mark of who holds the lease; or b"" if the entry has changed and must be read again."""
-    names, needs, policy = request.names, request.needs, request.policy
-    cause = verdict.cause or Cause.EXPIRED
-    if cause is Cause.UNAVAILABLE:
-        return _computing(ports, request, flight, cause)
-    longest_ms = tag_ttl_ms(hard_ttl_ms(policy.ttl_ms, policy.stale_ttl_ms))
-    claiming = ClaimOp(names.value, names.lease, verdict.seen, mark, LEASE_MS)
-    try:
-        answer, *stamps = await ports.store.flight([claiming, *needs.stamping(new_stamps(ports, needs), longest_ms)])
-        if isinstance(answer, StoreError):  # full or read-only: nobody can claim, nothing can be stored
-            raise answer
-    except StoreError as error:
-        ports.events.suppressed("claim", error)
+    return (await _claim_many(ports, [(request, flight, verdict, mark)]))[0]
+
+
+async def _claim_many(ports: Ports, wanted: Sequence[tuple[Request, Flight, Verdict, bytes]]) -> list[Claim | bytes]:
+    """Claim for several requests of one policy, in one write."""
+    requests = [request for request, _, _, _ in wanted]
+    answers: Sequence[object] = [None] * len(wanted)
+    stamps: dict[str, object] = {}
+    if not any(verdict.cause is Cause.UNAVAILABLE for _, _, verdict, _ in wanted):  # they were read together
+        claiming = [ClaimOp(each.names.value, each.names.lease, verdict.seen, mark, LEASE_MS) for each, _, verdict, mark in wanted]
+        stamping = {op.key: op for request in requests for op in _stamping(ports, request)}
+        try:
+            replies = await ports.store.flight([*claiming, *stamping.values()])
+            answers, stamps = replies[: len(wanted)], dict(zip(stamping, replies[len(wanted) :], strict=True))
+        except StoreError as error:
+            answers = [error] * len(wanted)
+    return [_claimed(ports, *each, answer, stamps) for each, answer in zip(wanted, answers, strict=True)]
+
+
+def _claimed(
+    ports: Ports, request: Request, flight: Flight, verdict: Verdict, mark: bytes, answer: object, stamps: Mapping[str, object]
+) -> Claim | bytes:
+    if isinstance(answer, StoreError):  # full or read-only, or not there: nobody can claim, nothing can be stored
+        ports.events.suppressed("claim", answer)
+    if not isinstance(answer, list):
         return _computing(ports, request, flight, Cause.UNAVAILABLE)
-    if answer[0] == 0:
-        return b""
-    if answer[0] == 2:
-        return bytes(answer[1])
-    vector = needs.vector(stamps) if needs.is_storable else None
-    return _computing(ports, request, flight, cause, mark, vector)
+    if answer[0] == 1:
+        needs = request.needs
+        vector = needs.vector([stamps[tag.key] for tag in needs.tags]) if needs.is_storable else None
+        return _computing(ports, request, flight, verdict.cause or Cause.EXPIRED, mark, vector)
+    return bytes(answer[1]) if answer[0] == 2 else b""
+
+
+def _stamping(ports: Ports, request: Request) -> list[Stamp]:
+    px_ms = hard_ttl_ms(request.policy.ttl_ms, request.policy.stale_ttl_ms)
+    return request.needs.stamping(new_stamps(ports, request.needs), tag_ttl_ms(px_ms))
 
 
 def _computing(
@@ -176,12 +186,10 @@ def new_stamps(ports: Ports, needs: Needs) -> list[bytes]:
 
 async def seize(ports: Ports, request: Request) -> Claim:
     """Claim whatever is there and whoever computes: what comes of it will replace both. Cost: 1 round trip."""
-    mark, needs, policy = ports.token(MARK_BYTES) + bytes(4), request.needs, request.policy
-    longest_ms = tag_ttl_ms(hard_ttl_ms(policy.ttl_ms, policy.stale_ttl_ms))
+    mark, needs = ports.token(MARK_BYTES) + bytes(4), request.needs
     vector: bytes | None = None
     try:
-        seizing = Seize(request.names.lease, LEASE_MS, mark)
-        answer, *stamps = await ports.store.flight([seizing, *needs.stamping(new_stamps(ports, needs), longest_ms)])
+        answer, *stamps = await ports.store.flight([Seize(request.names.lease, LEASE_MS, mark), *_stamping(ports, request)])
         if isinstance(answer, StoreError):
             raise answer
         vector = needs.vector(stamps) if needs.is_storable else None
@@ -190,82 +198,45 @@ async def seize(ports: Ports, request: Request) -> Claim:
     return Claim(request, None, mark if vector is not None else None, vector, ports.clock.ticks_us())
 
 
-async def commit(ports: Ports, claim: Claim, value: Any) -> None:
-    """Store the value if the claim still holds, and give it to those who wait. Cost: 1 round trip. Never raises for the server."""
-    request, flight = claim.request, claim.flight
-    cost_us = ports.clock.ticks_us() - claim.started_us
-    ports.events.computed(request.owner, cost_us)
-    if flight is None and claim.mark is None:
-        return
-    envelope: bytes | None = None
-    proven = alone = False
-    mark = claim.mark
+async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | Claim | None]:
+    """Return a value, a duty to compute, or None, for each of several requests of one policy.
+
+    None is for what somebody else computes: after one's own computing, `obtain` it. Nobody waits in here, so no two batches wait for
+    each other.
+
+    Cost: 1 round trip if all are hits, otherwise 2.
+    """
+    got: list[Hit | Claim | None] = []
+    wanted: list[tuple[Request, Flight, Verdict, bytes]] = []
+    for request, (hit, verdict) in zip(requests, await read_many(ports, requests), strict=True):
+        place = None if hit is not None and not hit.stale else ports.flights.enter(request.names.value)
+        if place is not None and place.leads:
+            wanted.append((request, place, verdict, _new_mark(ports, verdict)))
+            got.append(None)
+        elif hit is not None:
+            ports.events.hit(request.owner, stale=hit.stale)
+            got.append(hit)
+        else:
+            got.append(_alone(ports, request, verdict.cause) if place is None else None)
+    claimed = await _claim_or_leave(ports, wanted)
+    return [claimed.get(request.names.value, each) for request, each in zip(requests, got, strict=True)]
+
+
+async def _claim_or_leave(ports: Ports, wanted: Sequence[tuple[Request, Flight, Verdict, bytes]]) -> dict[str, Claim]:
+    """Claim what can be claimed at once, by value key; end the other flights."""
+    if not wanted:
+        return {}
     try:
-        ttl_ms = request.policy.ttl_for(value)
-        encoded = request.values.encode(value)
-        envelope = envelope_of(ports, request, encoded, claim.vector, ttl_ms=ttl_ms, cost_us=cost_us)
-        if flight is not None:
-            flight.close()
-        if mark is not None and claim.vector is not None and ttl_ms != 0:
-            proven = await _store(ports, claim, envelope, hard_ttl_ms(ttl_ms, request.policy.stale_ttl_ms))
-            mark = None
-    except UnencodableValue as error:
-        alone = True
-        ports.events.unencodable(request.owner, error)
-    finally:
-        if flight is not None:
-            flight.finish(envelope, proven=proven, alone=alone)
-        await _release(ports, request, mark)
-
-
-def envelope_of(ports: Ports, request: Request, encoded: Encoded, vector: bytes | None, *, ttl_ms: int | None, cost_us: int = 0) -> bytes:
-    """Return the bytes of a new entry. Without a vector it is fit for followers only."""
-    now_ms, needs = ports.clock.now_ms(), request.needs
-    prefix = pack_prefix(
-        vector or b"",
-        flags=(needs.flags if vector else 0) | encoded.flags,
-        codec=encoded.codec,
-        tags=len(needs.tags) - needs.implicit if vector else 0,
-        created_ms=now_ms,
-        fresh_until_ms=FOR_EVER if ttl_ms is None else now_ms + ttl_ms,
-        cost_us=cost_us,
-        schema=request.values.schema,
-    )
-    return request.values.seal(request.names.value, prefix, encoded)
-
-
-async def _store(ports: Ports, claim: Claim, envelope: bytes, px_ms: int) -> bool:
-    """Commit under the lease. True if that stored it and, after it, every stamp was still what the claim had read."""
-    names, needs = claim.request.names, claim.request.needs
-    assert claim.mark is not None
-    try:
-        stored, *stamps = await ports.store.flight((Commit(names.value, names.lease, claim.mark, envelope, px_ms), *needs.reads))
-    except StoreError as error:
-        stored, stamps = error, []
-    if isinstance(stored, StoreError):
-        ports.events.suppressed("commit", stored)
-        ports.events.not_stored(claim.request.owner, "the server failed")
-        return False
-    if not stored:
-        ports.events.not_stored(claim.request.owner, "invalidated or overtaken meanwhile")
-        return False
-    return needs.vector(stamps) == claim.vector
-
-
-async def abandon(ports: Ports, claim: Claim) -> None:
-    """Give the claim up: compute raised, was cancelled or interrupted. Who waits takes over. Cost: at most 1 round trip."""
-    if claim.flight is not None:
-        claim.flight.finish(None)
-    await _release(ports, claim.request, claim.mark)
-
-
-async def _release(ports: Ports, request: Request, mark: bytes | None) -> None:
-    if mark is None:
-        return
-    try:
-        replies: Sequence[object] = await ports.store.flight((Abandon(request.names.lease, mark),))
-    except StoreUnavailable as error:
-        replies = (error,)
-    for reply in replies:
-        if isinstance(reply, (StoreRefused, StoreUnavailable)):
-            ports.events.suppressed("abandon", reply)
+        answers = await _claim_many(ports, wanted)
+    except BaseException:
+        for _, flight, _, _ in wanted:
+            flight.finish(None)
+        await release(ports, [Claim(request, None, mark, None, 0) for request, _, _, mark in wanted])
+        raise
+    claims: dict[str, Claim] = {}
+    for (request, flight, _, _), answer in zip(wanted, answers, strict=True):
+        if isinstance(answer, Claim):
+            claims[request.names.value] = answer
+        else:
+            flight.finish(None)
+    return claims

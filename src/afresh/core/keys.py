@@ -40,6 +40,7 @@ class Key(str):
     function: str | None
 
     def __new__(cls, text: str, function: str | None = None) -> Key:
+        """Make a key of an id, and the implicit tag of the function that it belongs to."""
         key = super().__new__(cls, text)
         key.function = function
         return key

@@ -29,16 +29,22 @@ class Policy:
         stale_ttl_ms: how long after that it may be served while one caller computes anew.
         wait_ms: how long a caller waits for another's computation.
         ttl_of: the ttl in ms as a function of the value, instead of `ttl_ms`.
+        negative: exceptions of the compute that are kept, and for how many ms.
     """
 
     ttl_ms: int | None
     stale_ttl_ms: int = 0
     wait_ms: int = WAIT_MS
     ttl_of: Callable[[Any], int] | None = None
+    negative: tuple[tuple[type[Exception], int], ...] = ()
 
     def ttl_for(self, value: object) -> int | None:
         """Return how long an entry with this value is fresh."""
         return self.ttl_ms if self.ttl_of is None else self.ttl_of(value)
+
+    def negative_ttl_ms(self, error: BaseException) -> int | None:
+        """Return how long an exception is kept; None if it is not. The first declaration that fits counts."""
+        return next((ttl_ms for kind, ttl_ms in self.negative if isinstance(error, kind)), None)
 
 
 def hard_ttl_ms(ttl_ms: int | None, stale_ttl_ms: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from afresh.core.decide import Cause, State, Verdict, classify, undeclared
+from afresh.core.envelope import Entry, Flag
 from afresh.core.keys import Names, Namespace
 from afresh.core.ops import Get
 from afresh.core.policy import Policy
@@ -14,7 +15,7 @@ from afresh.core.ports import Ports, Values
 from afresh.core.stamps import Needs
 from afresh.errors import StoreError, UndecodablePayload
 
-__all__ = ["Hit", "Request", "decoded", "look", "read", "read_many"]
+__all__ = ["Hit", "Request", "decoded", "hit_of", "look", "read", "read_many", "stamp_reads"]
 
 
 class Request(NamedTuple):
@@ -30,10 +31,11 @@ class Request(NamedTuple):
 
 @dataclass(slots=True)
 class Hit:
-    """A value that may be served."""
+    """A value that may be served; or, if negative, the description of an exception that the compute raised."""
 
     value: Any
     stale: bool = False
+    is_negative: bool = False
 
 
 async def look(ports: Ports, request: Request) -> Verdict:
@@ -46,18 +48,42 @@ async def look(ports: Ports, request: Request) -> Verdict:
 
 
 async def _look_many(ports: Ports, requests: Sequence[Request]) -> list[Verdict]:
-    """Look for entries that share their needs, all in the same one or two round trips."""
-    first = requests[0]
-    replies = await ports.store.flight((*(Get(request.names.value) for request in requests), *first.needs.reads))
-    raws, stamps = replies[: len(requests)], replies[len(requests) :]
-    others: dict[bytes, object] = {}
-    if first.namespace is not None:
-        hashes = list(dict.fromkeys(name for raw in raws for name in undeclared(raw, first.needs)))
-        if hashes:
-            gets = [Get(first.namespace.stamp_key(name)) for name in hashes]
-            others = dict(zip(hashes, await ports.store.flight(gets), strict=True))
-    schema, stale_ttl_ms, now_ms = first.values.schema, first.policy.stale_ttl_ms, ports.clock.now_ms()
-    return [classify(raw, stamps, first.needs, schema=schema, now_ms=now_ms, stale_ttl_ms=stale_ttl_ms, others=others) for raw in raws]
+    """Look for several entries of one namespace, all in the same one or two round trips."""
+    reads = stamp_reads(requests)
+    replies = await ports.store.flight((*[Get(request.names.value) for request in requests], *reads))
+    raws = replies[: len(requests)]
+    stamps = dict(zip(reads, replies[len(requests) :], strict=True))
+    others = await _others(ports, requests, raws)
+    now_ms = ports.clock.now_ms()
+    return [
+        classify(
+            raw,
+            [stamps[get] for get in request.needs.reads],
+            request.needs,
+            schema=request.values.schema,
+            now_ms=now_ms,
+            stale_ttl_ms=request.policy.stale_ttl_ms,
+            others=others,
+        )
+        for request, raw in zip(requests, raws, strict=True)
+    ]
+
+
+async def _others(ports: Ports, requests: Sequence[Request], raws: Sequence[object]) -> dict[bytes, object]:
+    """Read the stamps that entries carry and their readers did not declare."""
+    namespace = requests[0].namespace
+    hashes = [name for request, raw in zip(requests, raws, strict=True) for name in undeclared(raw, request.needs)]
+    if namespace is None or not hashes:
+        return {}
+    hashes = list(dict.fromkeys(hashes))
+    return dict(zip(hashes, await ports.store.flight([Get(namespace.stamp_key(name)) for name in hashes]), strict=True))
+
+
+def stamp_reads(requests: Sequence[Request]) -> Sequence[Get]:
+    """Return what reads the stamps that these requests need, each once."""
+    if len(requests) == 1:
+        return requests[0].needs.reads
+    return list(dict.fromkeys(get for needs in dict.fromkeys(request.needs for request in requests) for get in needs.reads))
 
 
 async def read(ports: Ports, request: Request) -> tuple[Hit | None, Verdict]:
@@ -66,7 +92,7 @@ async def read(ports: Ports, request: Request) -> tuple[Hit | None, Verdict]:
 
 
 async def read_many(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit | None, Verdict]]:
-    """Do what `read` does for requests that share their needs. Cost: 1 round trip in all; 2 if an entry has undeclared tags."""
+    """Do what `read` does for several entries of one namespace. Cost: 1 round trip in all; 2 if an entry has undeclared tags."""
     try:
         verdicts = await _look_many(ports, requests)
     except StoreError as error:
@@ -80,7 +106,17 @@ def decoded(request: Request, verdict: Verdict) -> tuple[Hit | None, Verdict]:
     if verdict.cause is not None or verdict.entry is None:
         return None, verdict
     try:
-        value = request.values.decode(request.names.value, verdict.entry)
+        hit = hit_of(request, verdict.entry)
     except UndecodablePayload:
         return None, verdict._replace(state=State.MISS, cause=Cause.UNDECODABLE)
-    return Hit(value, stale=verdict.state is State.STALE), verdict
+    hit.stale = verdict.state is State.STALE
+    return hit, verdict
+
+
+def hit_of(request: Request, entry: Entry) -> Hit:
+    """Return what an entry holds.
+
+    Raises:
+        UndecodablePayload: if it does not decode.
+    """
+    return Hit(request.values.decode(request.names.value, entry), is_negative=bool(entry.flags & Flag.NEGATIVE))

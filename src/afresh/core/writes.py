@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from afresh.core.commits import envelope_of
 from afresh.core.decide import Verdict, classify
 from afresh.core.envelope import FOR_EVER, Entry, pack_prefix, parse
-from afresh.core.flows import envelope_of, new_stamps
+from afresh.core.flows import new_stamps
 from afresh.core.keys import Names
 from afresh.core.ops import Bump, Incr, Invalidate, Op, Put, Stamp, Swap, Touch, Unlink
 from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
@@ -41,14 +42,15 @@ def _ensured(replies: Sequence[Any]) -> Sequence[Any]:
     return replies
 
 
-async def _vector(ports: Ports, request: Request, ttl_ms: int | None) -> bytes | None:
-    """Return the stamps as they are now; None while a transaction keeps a tag dirty."""
-    needs = request.needs
-    stamps: Sequence[object] = ()
-    if needs.tags:
-        px_ms = tag_ttl_ms(hard_ttl_ms(ttl_ms, request.policy.stale_ttl_ms))
-        stamps = _ensured(await ports.store.flight(needs.stamping(new_stamps(ports, needs), px_ms)))
-    return needs.vector(stamps) if needs.is_storable else None
+async def _vectors(ports: Ports, requests: Sequence[Request], ttl_ms: int | None) -> list[bytes | None]:
+    """Return the stamps of each as they are now; None while a transaction keeps a tag dirty. Cost: 1 round trip; none without stamps."""
+    px_ms = tag_ttl_ms(hard_ttl_ms(ttl_ms, requests[0].policy.stale_ttl_ms))
+    needs = dict.fromkeys(request.needs for request in requests)
+    stamping = {op.key: op for each in needs for op in each.stamping(new_stamps(ports, each), px_ms)}
+    replies = _ensured(await ports.store.flight(list(stamping.values()))) if stamping else ()
+    stamps = dict(zip(stamping, replies, strict=True))
+    vectors = {each: each.vector([stamps[tag.key] for tag in each.tags]) if each.is_storable else None for each in needs}
+    return [vectors[request.needs] for request in requests]
 
 
 async def put(ports: Ports, request: Request, value: object) -> bool:
@@ -64,21 +66,21 @@ async def put(ports: Ports, request: Request, value: object) -> bool:
 
 
 async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> bool:
-    """Do what `put` does for values whose requests share needs and policy, in the same round trips."""
-    request, value = pairs[0]
-    ttl_ms = request.policy.ttl_for(value)
-    encoded = [each.values.encode(value) for each, value in pairs]
-    vector = await _vector(ports, request, ttl_ms)
+    """Do what `put` does for values whose requests share a policy, in the same round trips. True if all were stored."""
+    requests = [request for request, _ in pairs]
+    ttl_ms = requests[0].policy.ttl_for(pairs[0][1])
+    encoded = [request.values.encode(value) for request, value in pairs]
+    vectors = await _vectors(ports, requests, ttl_ms)
     ops: list[Op] = []
-    for (each, _), payload in zip(pairs, encoded, strict=True):
-        names = each.names
+    for request, payload, vector in zip(requests, encoded, vectors, strict=True):
+        names = request.names
         if vector is None or ttl_ms == 0:
             ops.append(Unlink(names.value, (names.lease,)))
         else:
-            envelope = envelope_of(ports, each, payload, vector, ttl_ms=ttl_ms)
-            ops.append(Put(names.value, names.lease, envelope, hard_ttl_ms(ttl_ms, each.policy.stale_ttl_ms)))
+            envelope = envelope_of(ports, request, payload, vector, ttl_ms=ttl_ms)
+            ops.append(Put(names.value, names.lease, envelope, hard_ttl_ms(ttl_ms, request.policy.stale_ttl_ms)))
     _ensured(await ports.store.flight(ops))
-    return vector is not None and ttl_ms != 0
+    return all(isinstance(op, Put) for op in ops)
 
 
 async def add(ports: Ports, request: Request, value: object) -> bool:
@@ -92,7 +94,7 @@ async def add(ports: Ports, request: Request, value: object) -> bool:
     """
     encoded = request.values.encode(value)
     ttl_ms = request.policy.ttl_for(value)
-    vector = await _vector(ports, request, ttl_ms)
+    (vector,) = await _vectors(ports, [request], ttl_ms)
     verdict = await _found(ports, request) if request.needs.tags or ttl_ms == 0 else None
     if vector is None or ttl_ms == 0:
         return verdict is None or verdict.cause is not None
@@ -141,7 +143,7 @@ async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int 
         elif not create:
             return None
         else:
-            vector = await _vector(ports, request, request.policy.ttl_ms)
+            (vector,) = await _vectors(ports, [request], request.policy.ttl_ms)
             if vector is None:
                 return by
             envelope = envelope_of(ports, request, request.values.encode(by), vector, ttl_ms=request.policy.ttl_ms)

@@ -14,7 +14,7 @@ from inspect import isawaitable
 from typing import Any
 
 from afresh.core import flows
-from afresh.core.flows import Claim
+from afresh.core.commits import Claim, Result, commit_many
 from afresh.core.keys import Key, Names, Namespace, Tag
 from afresh.core.policy import Policy
 from afresh.core.ports import Ports, Values
@@ -24,6 +24,7 @@ from afresh.errors import ConfigurationError
 from afresh.runtime.clocks import AsyncClock, SyncClock
 from afresh.runtime.flights import AsyncFlights, FlightTable, SyncFlights
 from afresh.runtime.fork import forget_after_fork
+from afresh.runtime.negative import described, rebuilt
 from afresh.runtime.run_now import run_now
 from afresh.stores.factory import Stores
 from afresh.telemetry.counters import Counters
@@ -146,10 +147,7 @@ class Engine:
 
     def begin(self, request: Request) -> Hit | Claim:
         """Return the value or the duty to compute it here and now: then `commit` or `abandon`."""
-        got = run_now(flows.obtain(self.sync_ports(), request))
-        if isinstance(got, Claim) and got.flight is not None:
-            got.flight.start_compute()
-        return got
+        return _started(run_now(flows.obtain(self.sync_ports(), request)), request)
 
     def commit(self, claim: Claim, value: Any) -> None:
         """Store a computed value."""
@@ -157,11 +155,11 @@ class Engine:
             claim.flight.end_compute()
         run_now(flows.commit(self.sync_ports(), claim, value))
 
-    def abandon(self, claim: Claim) -> None:
-        """Give a claim up."""
+    def abandon(self, claim: Claim, error: BaseException) -> None:
+        """Give a claim up for what the compute raised, which is kept if the function declares it as a negative result."""
         if claim.flight is not None:
             claim.flight.end_compute()
-        run_now(flows.abandon(self.sync_ports(), claim))
+        run_now(_failed(self.sync_ports(), claim, error))
 
     def compute(self, request: Request, compute: Callable[[], Any]) -> Any:
         """Return the value, computing it if there is none."""
@@ -172,8 +170,8 @@ class Engine:
             return got.value
         try:
             value = compute()
-        except BaseException:
-            self.abandon(got)
+        except BaseException as error:
+            self.abandon(got, error)
             raise
         self.commit(got, value)
         return value
@@ -182,10 +180,7 @@ class Engine:
 
     async def abegin(self, request: Request) -> Hit | Claim:
         """Do what `begin` does."""
-        got = await flows.obtain(self.async_ports(), request)
-        if isinstance(got, Claim) and got.flight is not None:
-            got.flight.start_compute()
-        return got
+        return _started(await flows.obtain(self.async_ports(), request), request)
 
     async def acommit(self, claim: Claim, value: Any) -> None:
         """Do what `commit` does."""
@@ -193,11 +188,11 @@ class Engine:
             claim.flight.end_compute()
         await flows.commit(self.async_ports(), claim, value)
 
-    async def aabandon(self, claim: Claim) -> None:
+    async def aabandon(self, claim: Claim, error: BaseException) -> None:
         """Do what `abandon` does."""
         if claim.flight is not None:
             claim.flight.end_compute()
-        await flows.abandon(self.async_ports(), claim)
+        await _failed(self.async_ports(), claim, error)
 
     async def acompute(self, request: Request, compute: Callable[[], Any]) -> Any:
         """Do what `compute` does. `compute` may be a coroutine function, or a plain one."""
@@ -208,11 +203,33 @@ class Engine:
             return got.value
         try:
             value = await _called(compute)
-        except BaseException:
-            await self.aabandon(got)
+        except BaseException as error:
+            await self.aabandon(got, error)
             raise
         await self.acommit(got, value)
         return value
+
+
+def _started(got: Hit | Claim, request: Request) -> Hit | Claim:
+    """Note that a claim's compute starts now; raise what a negative entry holds."""
+    if isinstance(got, Hit):
+        if not got.is_negative:
+            return got
+        error = rebuilt(got.value, [kind for kind, _ in request.policy.negative])
+        if error is not None:
+            raise error
+        return Claim(request, None, None, None, 0)  # the exception's class is not what it was: compute, unstored
+    if got.flight is not None:
+        got.flight.start_compute()
+    return got
+
+
+async def _failed(ports: Ports, claim: Claim, error: BaseException) -> None:
+    ttl_ms = claim.request.policy.negative_ttl_ms(error)
+    if ttl_ms is None:
+        await flows.abandon(ports, claim)
+    else:
+        await commit_many(ports, [Result(claim, described(error), ttl_ms)])
 
 
 async def _called(compute: Callable[[], Any]) -> Any:

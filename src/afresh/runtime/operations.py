@@ -44,7 +44,7 @@ async def get_many(ports: Ports, requests: Sequence[Request], default: Any) -> l
 
 
 def _counted(ports: Ports, request: Request, hit: Hit | None, cause: str | None, default: Any) -> Any:
-    if hit is None:
+    if hit is None or hit.is_negative:
         ports.events.miss(request.owner, cause or "expired")
         return default
     ports.events.hit(request.owner, stale=hit.stale)
@@ -54,7 +54,7 @@ def _counted(ports: Ports, request: Request, hit: Hit | None, cause: str | None,
 async def peek(ports: Ports, request: Request) -> Entry[Any] | None:
     """Return what is stored, uncounted. Cost: 1 round trip."""
     hit, verdict = await read(ports, request)
-    if hit is None or verdict.entry is None:
+    if hit is None or hit.is_negative or verdict.entry is None:
         return None
     age_s = max(0, ports.clock.now_ms() - verdict.entry.created_ms) / 1000
     return Entry(hit.value, "stale" if hit.stale else "fresh", age_s)

@@ -21,7 +21,9 @@ Word: TypeAlias = str | bytes | int
 class Exchange(Protocol):
     """Sends commands in one write and returns their replies; sends them `again` on a new connection if theirs was lost."""
 
-    def __call__(self, commands: list[tuple[Word, ...]], *, again: bool) -> Awaitable[list[Any]]: ...
+    def __call__(self, commands: list[tuple[Word, ...]], *, again: bool) -> Awaitable[list[Any]]:
+        """Return the replies, in order."""
+        ...
 
 
 def packed_flight(commands: Iterable[tuple[Word, ...]]) -> bytes:

@@ -1,0 +1,166 @@
+"""The end of a computation: its value is stored and shared, or its claim given up. See `afresh.core.flows` for the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from afresh.core.envelope import FOR_EVER, Flag, pack_prefix
+from afresh.core.ops import Abandon, Commit, Op
+from afresh.core.policy import hard_ttl_ms
+from afresh.core.ports import Encoded, Flight, Ports
+from afresh.core.reads import Request, stamp_reads
+from afresh.errors import StoreError, UnencodableValue
+
+__all__ = ["Claim", "Result", "abandon", "abandon_many", "commit", "commit_many", "envelope_of", "release"]
+
+
+@dataclass(slots=True)
+class Claim:
+    """The duty to compute. `mark` is our lease, if we got it; `vector` the stamps from before, None if the result must not be stored."""
+
+    request: Request
+    flight: Flight | None
+    mark: bytes | None
+    vector: bytes | None
+    started_us: int
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of a claim: a value, or, with `negative_ttl_ms`, the description of an exception to keep for that long."""
+
+    claim: Claim
+    value: Any
+    negative_ttl_ms: int | None = None
+    ttl_ms: int | None = 0
+    envelope: bytes | None = None
+    proven: bool = False
+    alone: bool = False
+
+    @property
+    def is_storable(self) -> bool:
+        """Say whether there is something to store, and a lease to store it under."""
+        return self.envelope is not None and self.claim.mark is not None and self.claim.vector is not None and self.ttl_ms != 0
+
+
+async def commit(ports: Ports, claim: Claim, value: Any) -> None:
+    """Store the value if the claim still holds, and give it to those who wait. Cost: 1 round trip. Never raises for the server."""
+    await commit_many(ports, [Result(claim, value)])
+
+
+async def commit_many(ports: Ports, results: Sequence[Result]) -> None:
+    """Do what `commit` does for several, in one write. Cost: 1 round trip; none where nothing may be stored."""
+    unstored = list(results)
+    try:
+        for result in results:
+            _seal(ports, result)
+        storable = [result for result in results if result.is_storable]
+        if storable:
+            await _store(ports, storable)
+            unstored = [result for result in results if not result.is_storable]
+    finally:
+        for result in results:
+            if result.claim.flight is not None:
+                result.claim.flight.finish(result.envelope, proven=result.proven, alone=result.alone)
+        await release(ports, [result.claim for result in unstored])
+
+
+def _seal(ports: Ports, result: Result) -> None:
+    """Encode, unless nobody would see the bytes; and let nobody join any more."""
+    claim = result.claim
+    request = claim.request
+    cost_us = ports.clock.ticks_us() - claim.started_us
+    ports.events.computed(request.owner, cost_us)
+    if claim.flight is None and claim.mark is None:
+        return
+    is_negative = result.negative_ttl_ms is not None
+    try:
+        result.ttl_ms = result.negative_ttl_ms if is_negative else request.policy.ttl_for(result.value)
+        encoded = request.values.encode(result.value)
+        flags = Flag.NEGATIVE if is_negative else 0
+        result.envelope = envelope_of(ports, request, encoded, claim.vector, ttl_ms=result.ttl_ms, cost_us=cost_us, flags=flags)
+    except UnencodableValue as error:
+        result.alone = True
+        ports.events.unencodable(request.owner, error)
+    if claim.flight is not None:
+        claim.flight.close()
+
+
+def envelope_of(
+    ports: Ports,
+    request: Request,
+    encoded: Encoded,
+    vector: bytes | None,
+    *,
+    ttl_ms: int | None,
+    cost_us: int = 0,
+    flags: int = 0,
+) -> bytes:
+    """Return the bytes of a new entry. Without a vector it is fit for followers only."""
+    now_ms, needs = ports.clock.now_ms(), request.needs
+    prefix = pack_prefix(
+        vector or b"",
+        flags=flags | encoded.flags | (needs.flags if vector else 0),
+        codec=encoded.codec,
+        tags=len(needs.tags) - needs.implicit if vector else 0,
+        created_ms=now_ms,
+        fresh_until_ms=FOR_EVER if ttl_ms is None else now_ms + ttl_ms,
+        cost_us=cost_us,
+        schema=request.values.schema,
+    )
+    return request.values.seal(request.names.value, prefix, encoded)
+
+
+async def _store(ports: Ports, results: Sequence[Result]) -> None:
+    """Commit each under its lease. One that was stored is proven if, after it, every stamp was still what the claim had read."""
+    ops: list[Op] = []
+    for result in results:
+        names, stale_ttl_ms = result.claim.request.names, result.claim.request.policy.stale_ttl_ms
+        px_ms = hard_ttl_ms(result.ttl_ms, 0 if result.negative_ttl_ms is not None else stale_ttl_ms)
+        assert result.claim.mark is not None
+        assert result.envelope is not None
+        ops.append(Commit(names.value, names.lease, result.claim.mark, result.envelope, px_ms))
+    reads = stamp_reads([result.claim.request for result in results])
+    try:
+        replies = await ports.store.flight([*ops, *reads])
+    except StoreError as error:
+        replies = [error] * (len(ops) + len(reads))
+    stamps = dict(zip(reads, replies[len(ops) :], strict=True))
+    for result, stored in zip(results, replies[: len(ops)], strict=True):
+        request = result.claim.request
+        if isinstance(stored, StoreError):
+            ports.events.suppressed("commit", stored)
+            ports.events.not_stored(request.owner, "the server failed")
+        elif not stored:
+            ports.events.not_stored(request.owner, "invalidated or overtaken meanwhile")
+        else:
+            result.proven = request.needs.vector([stamps[read] for read in request.needs.reads]) == result.claim.vector
+
+
+async def abandon(ports: Ports, claim: Claim) -> None:
+    """Give a claim up: compute raised, was cancelled or interrupted. Who waits takes over. Cost: at most 1 round trip."""
+    await abandon_many(ports, [claim])
+
+
+async def abandon_many(ports: Ports, claims: Sequence[Claim]) -> None:
+    """Do what `abandon` does for several, in one write."""
+    for claim in claims:
+        if claim.flight is not None:
+            claim.flight.finish(None)
+    await release(ports, claims)
+
+
+async def release(ports: Ports, claims: Sequence[Claim]) -> None:
+    """Drop the leases of these claims, where they are still ours. Cost: 1 round trip; none without a lease."""
+    ops = [Abandon(claim.request.names.lease, claim.mark) for claim in claims if claim.mark is not None]
+    if not ops:
+        return
+    try:
+        replies: Sequence[object] = await ports.store.flight(ops)
+    except StoreError as error:
+        replies = (error,)
+    for reply in replies:
+        if isinstance(reply, StoreError):
+            ports.events.suppressed("abandon", reply)
