@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from contextlib import closing
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from tests.support.servers import find_redis, find_valkey
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
-MARK = "AFRESH_TEST_EMBEDDED"  # inherited by users, keepers and servers: what a test left over is found by it
 USER = """
 import sys
 from afresh.stores.embedded import attach
@@ -35,11 +33,13 @@ sys.stdin.readline()
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_over(monkeypatch):
-    mark = f"{MARK}={uuid.uuid4().hex}"
-    monkeypatch.setenv(*mark.split("="))
+def nothing_left_over(tmp_path, monkeypatch):
+    """Have private directories in the test's own, where each keeper and each server of the test can be seen."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
     yield
-    wait_until(lambda: not processes(mark.encode()), 5, "every process of the test to end")
+    await_end(tmp_path)
+    assert not list(tmp_path.glob("afresh-*"))
 
 
 @pytest.fixture
@@ -63,27 +63,15 @@ def user():
         process.communicate()
 
 
-def processes(mark):
-    """Return the processes whose environment holds the mark."""
-    found = {}
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in environment.read_bytes().split(b"\0"):
-                found[int(environment.parent.name)] = environment.with_name("cmdline").read_bytes()
-        except OSError:  # it has just ended, or is another user's
-            continue
-    return found
-
-
 def keepers_and_servers(directory):
-    """Return the pids of the two processes that work in the directory, by kind."""
+    """Return the pids of the processes that work in the directory, or below, by kind."""
     found = {"keeper": [], "server": []}
     for working in Path("/proc").glob("[0-9]*/cwd"):
         try:
-            if str(working.readlink()).removesuffix(" (deleted)") == str(directory):
+            if Path(str(working.readlink()).removesuffix(" (deleted)")).is_relative_to(directory):
                 kind = "keeper" if b"_keeper.py" in working.with_name("cmdline").read_bytes() else "server"
                 found[kind].append(int(working.parent.name))
-        except OSError:
+        except OSError:  # it has just ended
             continue
     return found
 
@@ -93,11 +81,9 @@ def command(attachment, *words):
         return client.execute_command(*words)
 
 
-def run(script, *arguments, timeout_s=20, **options):
+def run(script, *arguments, **options):
     """Run a script that uses the server, and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False, timeout=timeout_s, **options
-    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False, timeout=20, **options)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -176,9 +162,10 @@ def test_ends_with_its_process_however_that_ends(user, end):
 
 def test_serves_until_everything_that_runs_at_exit_has_run():
     script = """
-import atexit, socket
+import atexit, socket, time
 from afresh.stores.embedded import attach
 def last_words():
+    time.sleep(0.1)  # the server would be gone by now
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(attachment.socket_path)
         client.sendall(b"PING\\r\\n")
@@ -401,6 +388,8 @@ for directory in (None, sys.argv[1]):
 """
     (tmp_path / "gone").mkdir()
     assert run(script, directory, cwd=tmp_path / "gone") == "True\nTrue\n"
+    await_end(tmp_path)
+    assert not any(Path(directory).iterdir())
 
 
 # --- directories ---------------------------------------------------------------------------------------------------
@@ -526,10 +515,9 @@ def test_a_program_that_does_not_serve_is_told_and_leaves_nothing(program, messa
         script.write_text(program)
         script.chmod(0o700)
         program = str(script)
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     monkeypatch.setenv("AFRESH_VALKEY_SERVER", program)
     monkeypatch.setattr(embedded, "START_TIMEOUT_S", 1.0)
-    with pytest.raises(EmbeddedServerError, match=message):
+    with pytest.raises(EmbeddedServerError, match=message) as caught:
         attach()
-    wait_until(lambda: not any((tmp_path / "tmp").iterdir()), 5, "the private directory to go")
+    await_end(tmp_path)  # while a traceback still holds the attachment
+    assert caught.tb
