@@ -56,7 +56,7 @@ def test_each_import_is_a_declared_dependency() -> None:
     undeclared = {
         name: str(file.relative_to(ROOT))
         for name, file in foreign.items()
-        if declared.isdisjoint(distribution.lower() for distribution in distributions.get(name, []))
+        if declared.isdisjoint(distribution.lower().replace("_", "-") for distribution in distributions.get(name, []))
     }
     assert undeclared == {}
 
