@@ -5,7 +5,9 @@
 
 from afresh.aio import AsyncCache
 from afresh.cache import Cache
+from afresh.codec.values import SignedPickle
 from afresh.core.keys import Key
+from afresh.core.ports import Codec
 from afresh.core.results import Entry, Explanation, Lease, Receipt
 from afresh.errors import (
     AfreshError,
@@ -34,6 +36,7 @@ __all__ = [
     "AsyncMemoized",
     "AsyncRecurrence",
     "Cache",
+    "Codec",
     "ConfigurationError",
     "EmbeddedServerError",
     "Entry",
@@ -48,6 +51,7 @@ __all__ = [
     "NotAvailable",
     "Receipt",
     "Recurrence",
+    "SignedPickle",
     "StoreError",
     "StoreRefused",
     "StoreUnavailable",

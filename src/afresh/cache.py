@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
-from afresh.codec.msgpack import codec_for
-from afresh.codec.values import CodecValues
+from afresh.codec.values import MAX_VALUE_BYTES, Codecs, SignedPickle, check_codec
 from afresh.core.keys import Namespace
+from afresh.core.ports import Codec
 from afresh.core.suggest import names_nearest_option
 from afresh.core.units import MAX_TTL_MS, Duration, Size, duration_ms, size_bytes
 from afresh.errors import ConfigurationError
@@ -45,6 +45,8 @@ class Cache(Facade):
         near: not available in this version.
         budget: how long the server may take for a round trip. Default: 250 ms.
         durable: not available in this version.
+        codec: what encodes values: a `SignedPickle`, or a codec of your own. Default: msgpack, faithful or not at all.
+        max_value_bytes: the largest encoded value that is stored; larger ones are not cached. Default: 64 MiB.
 
     Raises:
         ConfigurationError: for anything that cannot work; passwords are not repeated.
@@ -61,6 +63,8 @@ class Cache(Facade):
         near: Near | None = None,
         budget: Duration = "250ms",
         durable: bool = False,
+        codec: Codec | SignedPickle | None = None,
+        max_value_bytes: Size = MAX_VALUE_BYTES,
     ) -> None:
         if near is not None:
             raise _not_yet("the near tier, Cache(near=)")
@@ -71,8 +75,9 @@ class Cache(Facade):
             msg = "budget must be more than 0: it is how long the server may take to answer, 250 ms by default."
             raise ConfigurationError(msg)
         defaults = Defaults(_capped(duration_ms(ttl, what="ttl")), _capped(duration_ms(stale_ttl, what="stale_ttl")))
-        values = CodecValues(codec_for(None))
-        super().__init__(Engine(url, namespace=Namespace(namespace), values=values, budget_s=budget_ms / 1000), defaults)
+        check_codec(codec)
+        codecs = Codecs(codec, size_bytes(max_value_bytes, what="max_value_bytes"))
+        super().__init__(Engine(url, namespace=Namespace(namespace), codecs=codecs, budget_s=budget_ms / 1000), defaults)
 
     @cached_property
     def aio(self) -> AsyncCache:

@@ -7,11 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, final
 
-from afresh.codec.msgpack import codec_for
-from afresh.codec.values import CodecValues
+from afresh.codec.values import SignedPickle, check_codec
 from afresh.core.keys import Key
 from afresh.core.policy import WAIT_MS, Policy
-from afresh.core.ports import Values
+from afresh.core.ports import Codec
 from afresh.core.reads import Request
 from afresh.core.suggest import names_nearest_option
 from afresh.core.units import MAX_TTL_MS, Duration, Size, duration_ms, size_bytes
@@ -89,6 +88,7 @@ class Facade:
         wait: Duration = MISSING,
         share: bool = False,
         near: bool = True,
+        codec: Codec | SignedPickle | None = None,
     ) -> Memoize:
         """Return a decorator that keeps a function's results, by its arguments. For `def`, `async def` and methods.
 
@@ -109,12 +109,14 @@ class Facade:
             wait: how long a call waits for another's computation before it computes for itself, unstored. Default: 10 s.
             share: whether the near tier may hand out one object to all callers. Without a near tier each has its own.
             near: whether the near tier may keep results.
+            codec: what encodes results: a `SignedPickle`, or a codec of your own. Default: the cache's.
 
         Raises:
             ConfigurationError: for options that cannot work with the function, when it is decorated.
         """
         if result_tags is not None:
             raise _not_yet("memoize(result_tags=)")
+        check_codec(codec)
         if isinstance(ignore, str):
             msg = f"ignore={ignore!r} is one string: give a list, ignore=[{ignore!r}]."
             raise ConfigurationError(msg)
@@ -125,7 +127,7 @@ class Facade:
             ttl_of=_ttl_of(ttl) if callable(ttl) else None,
             negative=_negative(negative),
         )
-        return memoized(self._engine, Options(policy, tags, key, tuple(ignore), name, version))
+        return memoized(self._engine, Options(policy, tags, key, tuple(ignore), name, version, codec))
 
     def memoize_many(
         self,
@@ -166,7 +168,7 @@ class Facade:
             msg = f"tags={tags!r} is one string: give a list, tags=[{tags!r}]."
             raise ConfigurationError(msg)
         request = self._engine.keyed(key, Policy(self._ttl_ms(ttl)), tuple(tags))
-        return request if kind is None else request._replace(values=_values_for(kind))
+        return request if kind is None else request._replace(values=self._engine.codecs.values(kind))
 
     def _computed(self, key: str, ttl: Any, tags: Iterable[str]) -> Request:
         """Return the request of `get_or_compute`, whose ttl may be a function of the value."""
@@ -211,10 +213,6 @@ def _negative(negative: Mapping[type[Exception], Duration]) -> tuple[tuple[type[
             msg = f"negative={{{kind!r}: …}} must name classes of exceptions: negative={{LookupError: '10s'}}."
             raise ConfigurationError(msg)
     return tuple((kind, _capped(duration_ms(ttl, what=f"negative={{{kind.__name__}: …}}"))) for kind, ttl in negative.items())
-
-
-def _values_for(kind: object) -> Values:
-    return CodecValues(codec_for(kind))
 
 
 def _not_yet(what: str) -> NotAvailable:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from afresh.codec.msgpack import codec_for
-from afresh.codec.values import CodecValues
+from afresh.codec.values import SignedPickle
 from afresh.core.canonical import render
 from afresh.core.keys import Key, Namespace, function_id
 from afresh.core.policy import Policy
+from afresh.core.ports import Codec
 from afresh.core.reads import Hit, Request
 from afresh.core.stamps import needs_of
 from afresh.errors import ConfigurationError
@@ -33,6 +33,7 @@ class Options:
     ignore: tuple[str, ...] = ()
     name: str | None = None
     version: int | str = 0
+    codec: Codec | SignedPickle | None = None
 
 
 class Function:
@@ -52,7 +53,7 @@ class Function:
         self.identity = function_id(self.name, options.version)
         self.tag = Namespace.function_tag(self.identity)
         self.is_async = is_coroutine_function(fn)
-        self.values = CodecValues(codec_for(_return_annotation(fn), fn))
+        self.values = engine.codecs.returned_by(fn, options.codec)
         spelling = Spelling(fn)
         self._parameters = tuple(spelling.positions)
         self._kept = self._keep(options.ignore)
@@ -132,11 +133,6 @@ class Function:
 def is_coroutine_function(fn: Callable[..., Any]) -> bool:
     """Say whether calling this gives a coroutine."""
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  its own colour
-
-
-def _return_annotation(fn: Callable[..., Any]) -> object:
-    annotations = getattr(inspect.unwrap(fn), "__annotations__", {})
-    return annotations.get("return")
 
 
 def _refuse_uncacheable(fn: object) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, overload
 
-from afresh.codec.msgpack import codec_for
-from afresh.codec.values import CodecValues
 from afresh.core import table as tables
 from afresh.core.keys import Namespace, function_id
 from afresh.core.ports import Ports
@@ -210,7 +208,7 @@ def recurrence(engine: Engine, base: Mapping[int, Any], options: TableOptions) -
         _check_function(fn, owner, len(base_values))
         namespace = engine.namespace
         needs = needs_of(namespace, namespace.tag_of(Namespace.function_tag(function_id(owner))))
-        values = CodecValues(codec_for(getattr(inspect.unwrap(fn), "__annotations__", {}).get("return")))
+        values = engine.codecs.returned_by(fn)
         rows = tuple(tables.pack_row(values, value) for value in base_values)
         table = Table(namespace.table(owner), needs, values, owner, options.ttl_ms, options.max_bytes, first, rows)
         return (AsyncRecurrence if is_coroutine_function(fn) else Recurrence)(engine, fn, table)

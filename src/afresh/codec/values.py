@@ -1,19 +1,28 @@
-"""From a value to an envelope's payload and back: integers as digits, everything else by a codec, sealed by a signer where there is one."""
+"""From a value to an envelope's payload and back: integers as digits, everything else by a codec, compressed and signed where wanted."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
+from afresh.codec.compression import compress, decompress
 from afresh.codec.integers import decode_int, encode_int
+from afresh.codec.msgpack import codec_for
+from afresh.codec.pickle import PickleCodec
 from afresh.codec.signing import Signer
 from afresh.core.envelope import Entry, Flag
 from afresh.core.ports import Codec, Encoded
-from afresh.errors import UndecodablePayload, UnencodableValue
+from afresh.errors import ConfigurationError, UndecodablePayload, UnencodableValue
 
-__all__ = ["INTEGER", "CodecValues"]
+__all__ = ["INTEGER", "MAX_VALUE_BYTES", "CodecValues", "Codecs", "SignedPickle", "check_codec"]
 
 # The codec byte of an integer's digits; incr.lua knows it, too.
-INTEGER = 1
+INTEGER: Final = 1
+MAX_VALUE_BYTES: Final = 64 * 2**20
+# Codecs from outside afresh have the numbers from here on.
+_FOREIGN: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,34 +30,47 @@ class CodecValues:
     """What turns the values of one function, or of one cache, into entries.
 
     Attributes:
-        codec: for everything but integers.
+        codec: for everything but integers; for these as well, where there is a signer, or the codec is not afresh's own.
         signer: authenticates what the codec made; required by codecs whose decoding can run code.
-        others: codecs whose entries are read as well.
+        max_bytes: the largest payload that is stored, and that compressed bytes may grow to.
     """
 
     codec: Codec
     signer: Signer | None = None
-    others: tuple[Codec, ...] = ()
+    max_bytes: int = MAX_VALUE_BYTES
 
     @property
     def schema(self) -> int:
         """The codec's fingerprint of its type."""
         return self.codec.schema
 
+    @property
+    def _has_digits(self) -> bool:
+        """Say whether integers are stored as digits, for all to read and add to."""
+        return self.signer is None and self.codec.codec_id < _FOREIGN
+
     def encode(self, value: object, /) -> Encoded:
         """Return the payload.
 
         Raises:
-            UnencodableValue: if the codec cannot hold the value, whatever it raised.
+            UnencodableValue: if the codec cannot hold the value, whatever it raised, or if that takes too much space.
         """
-        if value.__class__ is int:
+        if value.__class__ is int and self._has_digits:
             return Encoded(INTEGER, 0, encode_int(value))
         try:
-            return Encoded(self.codec.codec_id, Flag.SIGNED if self.signer else 0, self.codec.encode(value))
+            payload = self.codec.encode(value)
         except UnencodableValue:
             raise
         except Exception as error:
             raise UnencodableValue(type(value).__name__, reason=f"{type(self.codec).__name__} raised {type(error).__name__}") from error
+        if len(payload) > self.max_bytes:
+            reason = f"it takes {len(payload):,} bytes, and max_value_bytes is {self.max_bytes:,}"
+            raise UnencodableValue(type(value).__name__, reason=reason)
+        flags = Flag.SIGNED if self.signer else 0
+        packed = compress(payload) if self.codec.codec_id < _FOREIGN else None
+        if packed is not None:
+            payload, flags = packed, flags | Flag.COMPRESSED
+        return Encoded(self.codec.codec_id, flags, payload)
 
     def seal(self, key: str, prefix: bytes, encoded: Encoded, /) -> bytes:
         """Return the whole envelope."""
@@ -60,24 +82,112 @@ class CodecValues:
         """Return an entry's value.
 
         Raises:
-            UndecodablePayload: for what no codec here decodes, and for what is not signed by us where it must be.
+            UndecodablePayload: for what the codec does not decode, whatever it raised, what was written under other options, and what is
+                not signed by us where it must be.
         """
         payload: bytes | memoryview = entry.payload
-        if entry.codec == INTEGER and not entry.flags & Flag.SIGNED:
-            return decode_int(payload)
         signer = self.signer
-        if (signer is not None) != bool(entry.flags & Flag.SIGNED) or entry.flags & Flag.COMPRESSED:
-            msg = "the entry was written under other options"
+        if (signer is not None) != bool(entry.flags & Flag.SIGNED):
+            msg = "the entry was written with another codec"
             raise UndecodablePayload(msg)
         if signer is not None:
             payload = signer.open(key.encode("utf-8", "surrogatepass"), _lasting(entry.prefix), payload)
-        for codec in (self.codec, *self.others):
-            if codec.codec_id == entry.codec:
-                return codec.decode(payload)
-        msg = f"no codec {entry.codec} here"
-        raise UndecodablePayload(msg)
+        elif entry.codec == INTEGER and self._has_digits:
+            return decode_int(payload)
+        if entry.codec != self.codec.codec_id:
+            msg = f"the entry was written with codec {entry.codec}, not {self.codec.codec_id}"
+            raise UndecodablePayload(msg)
+        if entry.flags & Flag.COMPRESSED:
+            payload = decompress(payload, self.max_bytes)
+        try:
+            return self.codec.decode(payload)
+        except UndecodablePayload:
+            raise
+        except Exception as error:
+            msg = f"{type(self.codec).__name__} raised {type(error).__name__}"
+            raise UndecodablePayload(msg) from error
 
 
 def _lasting(prefix: bytes) -> bytes:
     """Return what a signature covers of a prefix: all but "fresh until", which touch.lua changes in place."""
     return prefix[:16] + prefix[24:]
+
+
+class SignedPickle:
+    """Name this as ``codec=`` to cache what only pickle can hold.
+
+    Each entry is authenticated with its key and header, by keyed BLAKE2b (RFC 7693): who can write to the server but does not know a key
+    cannot make a program unpickle anything, nor swap two entries. Such entries are misses.
+
+    Args:
+        keys: secrets of at least 16 bytes each. The first one signs, all verify: put a new one in front, and drop the last one later.
+
+    Raises:
+        ConfigurationError: for no key, or a short one.
+    """
+
+    def __init__(self, *keys: bytes | str) -> None:
+        self._signer = Signer(keys)
+
+    def __repr__(self) -> str:
+        return "SignedPickle(…)"
+
+    def values(self, max_bytes: int) -> CodecValues:
+        """Return what encodes with these keys."""
+        return CodecValues(PickleCodec(), self._signer, max_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Codecs:
+    """How a cache encodes: by its own codec or the default one, for a type or for any value.
+
+    Attributes:
+        codec: instead of the default, which is msgpack.
+        max_bytes: the largest payload.
+    """
+
+    codec: Codec | SignedPickle | None = None
+    max_bytes: int = MAX_VALUE_BYTES
+
+    def values(
+        self, kind: object = None, function: Callable[..., object] | None = None, codec: Codec | SignedPickle | None = None
+    ) -> CodecValues:
+        """Return what encodes values of a kind.
+
+        Args:
+            kind: an annotation, whose classes the default codec will find even if they are local.
+            function: whose names give an annotation in quotes its meaning.
+            codec: instead of the cache's.
+        """
+        chosen = codec or self.codec
+        if chosen is None:
+            return CodecValues(codec_for(kind, function), None, self.max_bytes)
+        if isinstance(chosen, SignedPickle):
+            return chosen.values(self.max_bytes)
+        return CodecValues(chosen, None, self.max_bytes)
+
+    def returned_by(self, function: Callable[..., object], codec: Codec | SignedPickle | None = None) -> CodecValues:
+        """Return what encodes a function's results, by its return annotation."""
+        annotations = getattr(inspect.unwrap(function), "__annotations__", {})
+        return self.values(annotations.get("return"), function, codec)
+
+
+def check_codec(codec: Codec | SignedPickle | None) -> None:
+    """Refuse what is no codec.
+
+    Raises:
+        ConfigurationError: naming what it lacks.
+    """
+    if codec is None or isinstance(codec, SignedPickle):
+        return
+    needed = ("codec_id", "schema", "encode", "decode")
+    missing = [name for name in needed if not hasattr(codec, name)]
+    if missing or isinstance(codec, type):
+        msg = (
+            f"codec={codec!r} is no codec: it must be an object with {', '.join(needed)} (afresh.Codec says what they do)"
+            f"{'; it lacks ' + ', '.join(missing) if missing else ', not a class'}."
+        )
+        raise ConfigurationError(msg)
+    if not isinstance(codec.codec_id, int) or not _FOREIGN <= codec.codec_id < 2 * _FOREIGN:
+        msg = f"codec_id={codec.codec_id!r} of {type(codec).__name__} must be a number from {_FOREIGN} to {2 * _FOREIGN - 1}."
+        raise ConfigurationError(msg)

@@ -6,8 +6,7 @@ from typing import Any, Final
 
 from django.core.signals import setting_changed
 
-from afresh.codec.msgpack import codec_for
-from afresh.codec.values import CodecValues
+from afresh.codec.values import Codecs
 from afresh.core.keys import Namespace
 from afresh.django.configuration import Configuration
 from afresh.runtime.engine import Engine
@@ -22,8 +21,8 @@ def engine_for(configuration: Configuration) -> Engine:
     engine = _ENGINES.get(configuration)
     if engine is None:
         # Making an engine opens nothing, so one that loses the race to be kept needs no closing.
-        namespace, values = Namespace(configuration.namespace), CodecValues(codec_for(None))
-        made = Engine(configuration.url, namespace=namespace, values=values, budget_s=configuration.budget_s)
+        namespace = Namespace(configuration.namespace)
+        made = Engine(configuration.url, namespace=namespace, codecs=Codecs(), budget_s=configuration.budget_s)
         engine = _ENGINES.setdefault(configuration, made)
     return engine
 

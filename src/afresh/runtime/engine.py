@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from inspect import isawaitable
 from typing import Any
 
+from afresh.codec.values import Codecs
 from afresh.core import flows
 from afresh.core.commits import Claim, Result, commit_many
 from afresh.core.keys import Key, Names, Namespace, Tag
@@ -55,11 +56,11 @@ class Engine:
     Args:
         url: of the store; None reads ``AFRESH_URL`` at first use.
         namespace: of every name on the server.
-        values: what encodes values by default.
+        codecs: how it encodes.
         budget_s: how long a flight may take.
     """
 
-    def __init__(self, url: str | None, *, namespace: Namespace, values: Values, budget_s: float) -> None:
+    def __init__(self, url: str | None, *, namespace: Namespace, codecs: Codecs, budget_s: float) -> None:
         self._url = url
         self._budget_s = budget_s
         self._stores = Stores(url, budget_s=budget_s) if url is not None else None
@@ -68,7 +69,8 @@ class Engine:
         self._opening = threading.Lock()
         self._table = FlightTable()
         self.namespace = namespace
-        self.values = values
+        self.codecs = codecs
+        self.values = codecs.values()
         self.counters = Counters()
         self.function_names: dict[str, Callable[..., Any]] = {}
         self._default_needs = needs_of(namespace)

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from hiredis import Reader, ReplyError, pack_command
 
 from afresh.core.ops import Op
-from afresh.errors import StoreError
+from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.address import Address
 from afresh.stores.replies import refused, unavailable
 from afresh.stores.scripts import Word, deliver, packed_flight
@@ -37,12 +37,14 @@ class AsyncStore:
         address: where the server is.
         budget_s: how long a connect, or a flight, may take.
         server_time: learns the server's time from each new connection.
+        revive: starts a server of our own again, if it died; it may block.
     """
 
-    def __init__(self, address: Address, *, budget_s: float, server_time: ServerTime) -> None:
+    def __init__(self, address: Address, *, budget_s: float, server_time: ServerTime, revive: Callable[[], object] | None = None) -> None:
         self._address = address
         self._budget_s = budget_s
         self._time = server_time
+        self._revive = revive
         self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
 
     async def flight(self, batch: Sequence[Op], /) -> list[Any]:
@@ -63,7 +65,7 @@ class AsyncStore:
         loop = asyncio.get_running_loop()
         link = self._links.get(loop)
         if link is None:
-            link = self._links[loop] = _Link(self._address, self._budget_s, self._time)
+            link = self._links[loop] = _Link(self._address, self._budget_s, self._time, self._revive)
         packed = packed_flight(commands)
         was_open = link.is_open
         try:
@@ -84,8 +86,9 @@ class _LostError(ConnectionError):
 class _Link:
     """A loop's connection: opened on first use, and again after it was lost."""
 
-    def __init__(self, address: Address, budget_s: float, server_time: ServerTime) -> None:
+    def __init__(self, address: Address, budget_s: float, server_time: ServerTime, revive: Callable[[], object] | None) -> None:
         self.wire: _Wire | None = None
+        self._revive = revive
         self._address = address
         self._budget_s = budget_s
         self._time = server_time
@@ -99,7 +102,7 @@ class _Link:
     async def open(self) -> _Wire:
         async with self._opening:
             if self.wire is None or not self.wire.is_open:
-                self.wire = await self._connect()
+                self.wire = await self._connect_or_revive()
             return self.wire
 
     async def aclose(self) -> None:
@@ -108,6 +111,15 @@ class _Link:
         if self._guard is not None:
             await self._guard.aclose()
         await asyncio.sleep(0)  # the transport closes its socket in the next turn
+
+    async def _connect_or_revive(self) -> _Wire:
+        try:
+            return await self._connect()
+        except StoreUnavailable:
+            if self._revive is None:
+                raise
+        await asyncio.to_thread(self._revive)
+        return await self._connect()
 
     async def _connect(self) -> _Wire:
         from redis.exceptions import RedisError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from afresh.core.ports import Store
@@ -44,7 +45,7 @@ class Stores:
         if self._sync is None:
             from afresh.stores.sync import SyncStore
 
-            self._sync = SyncStore(self._server(), budget_s=self._budget_s, server_time=self._time)
+            self._sync = SyncStore(self._server(), budget_s=self._budget_s, server_time=self._time, revive=self._revive)
         return self._sync
 
     def aio(self) -> Store:
@@ -54,7 +55,7 @@ class Stores:
         if self._aio is None:
             from afresh.stores.aio import AsyncStore
 
-            self._aio = AsyncStore(self._server(), budget_s=self._budget_s, server_time=self._time)
+            self._aio = AsyncStore(self._server(), budget_s=self._budget_s, server_time=self._time, revive=self._revive)
         return self._aio
 
     def now_ms(self) -> int:
@@ -83,6 +84,10 @@ class Stores:
         if self._aio is not None:
             await self._aio.aclose()
         self.close()
+
+    @property
+    def _revive(self) -> Callable[[], object] | None:
+        return self._attachment.ensure if self._attachment is not None else None
 
     def _server(self) -> Address:
         if self.address.scheme != "embedded":

@@ -7,13 +7,13 @@ is noticed on use, and the flight sent once more on a new one. After a fork the 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hiredis import Reader, ReplyError, pack_command
 
 from afresh.core.ops import Op
-from afresh.errors import StoreError
+from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.address import Address
 from afresh.stores.replies import refused, unavailable
 from afresh.stores.scripts import Word, deliver, packed_flight
@@ -35,12 +35,14 @@ class SyncStore:
         address: where the server is.
         budget_s: how long a connect, or a flight, may take.
         server_time: learns the server's time from each new connection.
+        revive: starts a server of our own again, if it died.
     """
 
-    def __init__(self, address: Address, *, budget_s: float, server_time: ServerTime) -> None:
+    def __init__(self, address: Address, *, budget_s: float, server_time: ServerTime, revive: Callable[[], object] | None = None) -> None:
         self._address = address
         self._budget_s = budget_s
         self._time = server_time
+        self._revive = revive
         self._idle: list[_Line] = []
 
     async def flight(self, batch: Sequence[Op], /) -> list[Any]:
@@ -63,7 +65,7 @@ class SyncStore:
         try:
             line = idle.pop()
         except IndexError:
-            line, again = self._connect(), False
+            line, again = self._connect_or_revive(), False
         try:
             replies = line.exchange(packed, len(commands))
         except BaseException as error:
@@ -79,6 +81,15 @@ class SyncStore:
         else:
             line.close()
         return replies
+
+    def _connect_or_revive(self) -> _Line:
+        try:
+            return self._connect()
+        except StoreUnavailable:
+            if self._revive is None:
+                raise
+        self._revive()
+        return self._connect()
 
     def _connect(self) -> _Line:
         from redis.backoff import NoBackoff
