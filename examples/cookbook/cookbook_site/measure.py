@@ -63,13 +63,14 @@ class Site:
 
 
 @contextmanager
-def open_site(location: str, *, database: Path, ttl_s: int = 300) -> Iterator[Site]:
+def open_site(location: str, *, database: Path, ttl_s: int = 300, key_prefix: str = "cookbook") -> Iterator[Site]:
     """Open a site with tables and recipes, and close its connections at the end.
 
     Args:
         location: Where pages are cached, as AFRESH_URL.
         database: The SQLite file; made if it does not exist.
         ttl_s: For how many seconds a page is kept.
+        key_prefix: What the names of its entries on the server begin with, where another site may be cached, too.
 
     Raises:
         RuntimeError: If Django is configured in this process already.
@@ -78,6 +79,7 @@ def open_site(location: str, *, database: Path, ttl_s: int = 300) -> Iterator[Si
         raise RuntimeError("Django is configured in this process already, for good; open the site in a process of its own.")
     os.environ |= {
         "AFRESH_URL": location,
+        "COOKBOOK_KEY_PREFIX": key_prefix,
         "COOKBOOK_DB": str(database),
         "COOKBOOK_CACHE_TTL": str(ttl_s),
         "DJANGO_SETTINGS_MODULE": "cookbook_site.settings",

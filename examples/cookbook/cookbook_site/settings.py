@@ -1,8 +1,9 @@
 """Settings of the cookbook site.
 
-Three environment variables override what a program that drives the site may want to choose:
+Four environment variables override what a program that drives the site may want to choose:
 
     AFRESH_URL           where pages and sessions are cached; by default a private Valkey, shared by the processes of the site
+    COOKBOOK_KEY_PREFIX  what the names of its entries on that server begin with; by default cookbook
     COOKBOOK_DB          the SQLite file; by default var/cookbook.sqlite3
     COOKBOOK_CACHE_TTL   for how many seconds a page is kept; by default five minutes
 """
@@ -30,7 +31,7 @@ CACHES = {
         "BACKEND": "afresh.django.RedisCache",
         "LOCATION": os.environ.get("AFRESH_URL") or f"embedded://{quote(str(BASE_DIR / 'var' / 'cache'))}",
         "OPTIONS": {"CLIENT_CLASS": "django_redis.client.DefaultClient"},
-        "KEY_PREFIX": "cookbook",
+        "KEY_PREFIX": os.environ.get("COOKBOOK_KEY_PREFIX") or "cookbook",
     }
 }
 
