@@ -94,14 +94,14 @@ def _written_in(cls: Any) -> list[Any]:
 def _read(annotation: Any, name: str) -> Any:
     try:
         return getattr(annotation, name, None)
-    except Exception:  # noqa: BLE001 - `type X = …` runs its right side here, which may name what does not exist
+    except Exception:  # noqa: BLE001  # `type X = …` runs its right side here, which may name what does not exist
         return None
 
 
 def _evaluate(text: str, names: dict[str, object]) -> object:
     try:
-        return eval(text, {}, names)  # noqa: S307 - the program's own source, as typing.get_type_hints evaluates it
-    except Exception:  # noqa: BLE001 - a name for type checkers only, say: it tells nothing
+        return eval(text, {}, names)  # noqa: S307  # the program's own source, as typing.get_type_hints evaluates it
+    except Exception:  # noqa: BLE001  # a name for type checkers only, say: it tells nothing
         return None
 
 

@@ -70,6 +70,6 @@ def decompress(packed: bytes | memoryview, max_bytes: int) -> bytes:
             return _contexts.decompressor.decompress(packed, allow_extra_data=False)
     except ImportError:
         raise UndecodablePayload("the payload is compressed: install zstandard to read it") from None
-    except Exception as error:  # noqa: BLE001 - zstandard documents ZstdError; hostile bytes get the widest net
+    except Exception as error:  # noqa: BLE001  # zstandard documents ZstdError; hostile bytes get the widest net
         raise UndecodablePayload(f"the payload does not decompress: {type(error).__name__}") from None
     raise UndecodablePayload(f"the payload does not say that it decompresses to at most {max_bytes} bytes")

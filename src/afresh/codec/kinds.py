@@ -82,6 +82,24 @@ def _text(value: object) -> list[Any]:
     return [str(value)]
 
 
+def _from_text(cls: Any, parts: list[Any]) -> object:
+    (text,) = parts
+    return cls(_exactly(str, text))
+
+
+def _from_dict(cls: Any, parts: list[Any]) -> object:
+    (items,) = parts
+    return cls(_exactly(dict, items))
+
+
+def _exactly(cls: type, part: Any) -> Any:
+    # Constructors take any iterable: a range of 2**40 numbers, a network of as many addresses.
+    if type(part) is not cls:
+        msg = f"a part is no {cls.__name__}"
+        raise TypeError(msg)
+    return part
+
+
 def _range(value: Any) -> list[Any]:
     return [value.start, value.stop, value.step]
 
@@ -107,16 +125,26 @@ def _dump_defaultdict(value: Any) -> list[Any]:
 
 def _load_defaultdict(cls: Any, parts: list[Any]) -> object:
     factory, items = parts
-    return cls(_FACTORIES[factory], items)
+    return cls(_FACTORIES[factory], _exactly(dict, items))
 
 
 def _load_bytearray(cls: Any, parts: list[Any]) -> object:
-    return cls(memoryview(parts[0]))  # bytearray(n) would allocate n bytes
+    return cls(_exactly(bytes, parts[0]))  # bytearray(n) would allocate n bytes
+
+
+def _load_deque(cls: Any, parts: list[Any]) -> object:
+    items, maxlen = parts
+    return cls(_exactly(list, items), maxlen)
+
+
+def _load_array(cls: Any, parts: list[Any]) -> object:
+    typecode, items = parts
+    return cls(typecode, _exactly(list, items))
 
 
 def _load_namespace(cls: Any, parts: list[Any]) -> object:
     namespace = cls()
-    vars(namespace).update(parts[0])
+    vars(namespace).update(_exactly(dict, parts[0]))
     return namespace
 
 
@@ -152,7 +180,8 @@ def _load_moment(cls: Any, parts: list[Any]) -> object:
 
 
 def _load_date(cls: Any, parts: list[Any]) -> object:
-    return cls.fromisoformat(*parts)
+    (text,) = parts
+    return cls.fromisoformat(text)
 
 
 def _dump_timezone(value: timezone) -> list[Any]:
@@ -167,8 +196,8 @@ def _dump_zoneinfo(value: Any) -> list[Any]:
 
 
 def _load_fraction(cls: Any, parts: list[Any]) -> object:
-    numerator, denominator = map(int.__index__, parts)  # Fraction("1e999999999") would compute that power
-    return cls(numerator, denominator)
+    numerator, denominator = parts
+    return cls(_exactly(int, numerator), _exactly(int, denominator))  # Fraction("1e999999999") would compute that power
 
 
 def _load_uuid(cls: Any, parts: list[Any]) -> object:
@@ -185,9 +214,9 @@ KINDS: Final = (
     Kind(22, "builtins", "slice", _range, _from_arguments, "start, stop, step"),
     Kind(23, "types", "EllipsisType", lambda _value: [], _from_arguments, "nothing else"),
     Kind(24, "types", "SimpleNamespace", lambda value: [dict(vars(value))], _load_namespace, "its attributes"),
-    Kind(25, "collections", "deque", lambda value: [list(value), value.maxlen], _from_arguments, "its items, maxlen"),
-    Kind(26, "collections", "OrderedDict", _mapping, _from_arguments, "its items", "refused with attributes of its own"),
-    Kind(27, "collections", "Counter", _mapping, _from_arguments, "its items", "refused with attributes of its own"),
+    Kind(25, "collections", "deque", lambda value: [list(value), value.maxlen], _load_deque, "its items, maxlen"),
+    Kind(26, "collections", "OrderedDict", _mapping, _from_dict, "its items", "refused with attributes of its own"),
+    Kind(27, "collections", "Counter", _mapping, _from_dict, "its items", "refused with attributes of its own"),
     Kind(
         28,
         "collections",
@@ -197,7 +226,7 @@ KINDS: Final = (
         "name of the factory, its items",
         f"refused with a factory other than {', '.join(map(str, _FACTORIES))}",
     ),
-    Kind(29, "array", "array", lambda value: [value.typecode, value.tolist()], _from_arguments, "typecode, items"),
+    Kind(29, "array", "array", lambda value: [value.typecode, value.tolist()], _load_array, "typecode, items"),
     Kind(30, "re", "Pattern", _dump_pattern, _load_pattern, "pattern, flags", "refused with re.DEBUG"),
     Kind(32, "datetime", "date", _text, _load_date, "ISO 8601"),
     Kind(33, "datetime", "time", _dump_moment, _load_moment, "ISO 8601; fold and zone where it has them", "zones: as datetime"),
@@ -219,25 +248,25 @@ KINDS: Final = (
         "days, seconds, microseconds",
     ),
     Kind(36, "datetime", "timezone", _dump_timezone, _from_arguments, "offset; name where it was given one"),
-    Kind(37, "zoneinfo", "ZoneInfo", _dump_zoneinfo, _from_arguments, "its key", "refused when made by no_cache or from_file"),
-    Kind(40, "decimal", "Decimal", _text, _from_arguments, "its text: exponent, sign of zero and NaN payload are kept"),
+    Kind(37, "zoneinfo", "ZoneInfo", _dump_zoneinfo, _from_text, "its key", "refused when made by no_cache or from_file"),
+    Kind(40, "decimal", "Decimal", _text, _from_text, "its text: exponent, sign of zero and NaN payload are kept"),
     Kind(41, "fractions", "Fraction", lambda v: [v.numerator, v.denominator], _load_fraction, "numerator, denominator"),
     Kind(42, "uuid", "UUID", lambda value: [value.bytes], _load_uuid, "its 16 bytes", "is_safe is not kept"),
-    Kind(48, "pathlib", "PosixPath", _text, _from_arguments, "its text", "decodes on POSIX systems only"),
-    Kind(49, "pathlib", "WindowsPath", _text, _from_arguments, "its text", "decodes on Windows only"),
-    Kind(50, "pathlib", "PurePosixPath", _text, _from_arguments, "its text"),
-    Kind(51, "pathlib", "PureWindowsPath", _text, _from_arguments, "its text"),
-    Kind(56, "ipaddress", "IPv4Address", _text, _from_arguments, "its text"),
-    Kind(57, "ipaddress", "IPv6Address", _text, _from_arguments, "its text"),
-    Kind(58, "ipaddress", "IPv4Network", _text, _from_arguments, "its text"),
-    Kind(59, "ipaddress", "IPv6Network", _text, _from_arguments, "its text"),
-    Kind(60, "ipaddress", "IPv4Interface", _text, _from_arguments, "its text"),
-    Kind(61, "ipaddress", "IPv6Interface", _text, _from_arguments, "its text"),
+    Kind(48, "pathlib", "PosixPath", _text, _from_text, "its text", "decodes on POSIX systems only"),
+    Kind(49, "pathlib", "WindowsPath", _text, _from_text, "its text", "decodes on Windows only"),
+    Kind(50, "pathlib", "PurePosixPath", _text, _from_text, "its text"),
+    Kind(51, "pathlib", "PureWindowsPath", _text, _from_text, "its text"),
+    Kind(56, "ipaddress", "IPv4Address", _text, _from_text, "its text"),
+    Kind(57, "ipaddress", "IPv6Address", _text, _from_text, "its text"),
+    Kind(58, "ipaddress", "IPv4Network", _text, _from_text, "its text"),
+    Kind(59, "ipaddress", "IPv6Network", _text, _from_text, "its text"),
+    Kind(60, "ipaddress", "IPv4Interface", _text, _from_text, "its text"),
+    Kind(61, "ipaddress", "IPv6Interface", _text, _from_text, "its text"),
     Kind(64, "numpy", "ndarray", ndarray.dump, ndarray.load, "dtype, shape, bytes", ndarray.LIMITS),
-    Kind(65, "numpy", "ndarray", ndarray.dump_scalar, ndarray.load_scalar, "dtype, bytes", ndarray.SCALAR_LIMITS),
+    Kind(65, "numpy", "generic", ndarray.dump_scalar, ndarray.load_scalar, "dtype, bytes", ndarray.SCALAR_LIMITS),
 )
 
 KINDS_BY_CODE: Final = {kind.code: kind for kind in KINDS}
 _NUMPY_SCALAR = KINDS_BY_CODE[65]
-_KINDS_BY_NAME = {kind.name: kind for kind in KINDS if kind is not _NUMPY_SCALAR}
+_KINDS_BY_NAME = {kind.name: kind for kind in KINDS}
 _KINDS_BY_NAME["ellipsis"] = _KINDS_BY_NAME["EllipsisType"]  # the one class here whose __name__ is another

@@ -31,37 +31,38 @@ class _Lifting:
         self._seen: list[Layout] = []
 
     def lift(self, node: Any) -> Any:
-        if type(node) is list:
-            if node and type(node[0]) is Extension:
-                return self._build(node[0].start, node)
-            for position, item in enumerate(node):
-                if type(item) in _NODES:
-                    node[position] = self.lift(item)
-        elif type(node) is dict:
+        cls = type(node)
+        if cls is dict:
             for key, item in node.items():
                 if type(item) in _NODES:
                     node[key] = self.lift(item)  # a key that is there: the dict does not change its size
-        elif type(node) is Extension:
+            return node
+        if cls is list:
+            return self._build(node[0].start, node) if node and type(node[0]) is Extension else self._items(node)
+        if cls is Extension:
             msg = "an extension that heads nothing"
             raise ValueError(msg)
         return node
 
+    def _items(self, items: list[Any]) -> list[Any]:
+        for position, item in enumerate(items):
+            if type(item) in _NODES:
+                items[position] = self.lift(item)
+        return items
+
     def _build(self, code: int, node: list[Any]) -> Any:
         if code == OBJECT:
-            layout = self._layout(node[1])
-            return layout.build(self._parts(node[2:]))
-        parts = self._parts(node[1:])
+            layout = self._layout(node[1])  # before the parts, which may refer to it
+            return layout.build(self._items(node[2:]))
+        parts = self._items(node[1:])
         if code == DICT:
             return dict(zip(parts[::2], parts[1::2], strict=True))
         if code == LARGE_INT:
-            return int.from_bytes(parts[0], "little", signed=True)
+            return int.from_bytes(memoryview(parts[0]), "little", signed=True)
         if code == SURROGATE_STR:
             return str(parts[0], "utf-8", "surrogatepass")
         kind = KINDS_BY_CODE[code]
         return kind.load(class_of(kind), parts)
-
-    def _parts(self, parts: list[Any]) -> list[Any]:
-        return [self.lift(part) if type(part) in _NODES else part for part in parts]
 
     def _layout(self, reference: Any) -> Layout:
         if type(reference) is int:

@@ -108,6 +108,8 @@ class MsgpackCodec:
             raise refused.as_error() from None
         except RecursionError:
             pass  # the same to callers as a tree that is too deep for ormsgpack
+        except Exception as error:
+            raise UnencodableValue(type_name(type(value)), reason=f"reading it raised {type(error).__name__}") from error
         raise UnencodableValue(type_name(type(value)), reason=f"it is nested deeper than {MAX_DEPTH} levels")
 
     def _decode_lowered(self, payload: bytes | memoryview) -> Any:
@@ -115,7 +117,7 @@ class MsgpackCodec:
             return lift(unpackb(payload, ext_hook=Extension, option=_ANY_KEYS), self._classes)
         except UndecodablePayload:
             raise
-        except Exception as error:  # noqa: BLE001 - hostile bytes make any constructor raise anything
+        except Exception as error:  # noqa: BLE001  # hostile bytes make any constructor raise anything
             raise UndecodablePayload(f"the payload does not decode: {type(error).__name__}") from None
 
 

@@ -50,15 +50,15 @@ def dump_scalar(scalar: Any) -> list[Any]:
     return [dtype.str, scalar.tobytes()[: dtype.itemsize]]  # numpy gives empty text the bytes of one character
 
 
-def load_scalar(ndarray: Any, parts: list[Any]) -> object:
+def load_scalar(_generic: Any, parts: list[Any]) -> object:
     """Put a scalar together."""
     code, data = parts
-    return _view(ndarray, code, (), data)[()]
+    return _view(sys.modules["numpy"].ndarray, code, (), data)[()]
 
 
 def _view(ndarray: Any, code: Any, shape: Any, data: Any) -> Any:
     array = ndarray(shape, code, memoryview(data))  # over bytes that are there: numpy allocates nothing
-    if array.dtype.kind not in _PLAIN_KINDS or array.nbytes != len(data):
+    if type(code) is not str or array.dtype.kind not in _PLAIN_KINDS or array.nbytes != len(data):
         msg = "not the bytes of such an array"
         raise ValueError(msg)
     return array

@@ -80,7 +80,7 @@ class _FlagMember(Shape):
 class _EnumMember(Shape):
     title = "enum.Enum"
     stored = "its name"
-    limits = "the fingerprint covers the names and plain values of all members"
+    limits = "to change, add or remove any member changes the class"
 
     @staticmethod
     def fits(candidate: type) -> bool:
@@ -190,6 +190,9 @@ class _Attributes(Shape):
 
     def build(self, parts: list[Any]) -> object:
         (state,) = parts
+        if type(state) is not dict:
+            msg = "not the state of an object"
+            raise TypeError(msg)
         value = object.__new__(self._cls)
         for name, member in self._slots.items():
             if name in state:
@@ -226,7 +229,7 @@ class _Model(Shape):
         attributes, fields_set, *_ = parts
         if type(attributes) is not dict or type(fields_set) is not set:
             msg = "not the state of a model"
-            raise ValueError(msg)
+            raise TypeError(msg)
         value = object.__new__(self._cls)
         self._base.__setstate__(value, dict(zip(self._STATE, parts, strict=True)))
         return value
@@ -237,6 +240,10 @@ SHAPES: tuple[type[Shape], ...] = (_FlagMember, _EnumMember, _NamedTuple, _Struc
 
 
 def _members(cls: Any) -> list[str]:
-    plain = {bool, bytes, float, int, str, NoneType}
-    members = ((name, member.value) for name, member in cls.__members__.items())
-    return [f"{name}={value!r}" if type(value) in plain else f"{name}={type(value).__qualname__}" for name, value in members]
+    return [f"{name}={_constant(member.value)}" for name, member in cls.__members__.items()]
+
+
+def _constant(value: object) -> str:
+    if type(value) is tuple:
+        return f"({','.join(map(_constant, value))})"
+    return repr(value) if type(value) in {bool, bytes, float, int, str, NoneType} else type(value).__qualname__

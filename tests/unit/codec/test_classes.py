@@ -101,6 +101,7 @@ VERSIONS = {
     "attrs": ("@attrs.define\nclass C:\n x: int", "@attrs.define\nclass C:\n x: int\n y: int = 0", "C(1)"),
     "named tuple": ("class C(NamedTuple):\n x: int", "class C(NamedTuple):\n x: int\n y: int = 0", "C(1)"),
     "enum": ("class C(Enum):\n A = 1", "class C(Enum):\n A = 2", "C.A"),
+    "enum of tuples": ("class C(Enum):\n A = (1, 'a')", "class C(Enum):\n A = (1, 'b')", "C.A"),
     "flag": ("class C(Flag):\n A = 1\n B = 2", "class C(Flag):\n B = 1\n A = 2", "C.A"),
     "pydantic": ("class C(pydantic.BaseModel):\n x: int", "class C(pydantic.BaseModel):\n x: float", "C(x=1)"),
     "private": ("class C(pydantic.BaseModel):\n x: int", "class C(pydantic.BaseModel):\n x: int\n _p: int = 1", "C(x=1)"),

@@ -81,12 +81,8 @@ def test_truncated_payloads_are_refused(value: object) -> None:
             assert isinstance(decode(payload[:length]), UndecodablePayload)
 
 
-def nested(levels: int, *around: bytes, core: bytes = b"\xc0") -> bytes:
-    for _ in range(levels):
-        for head in around:
-            core = head + core
-    return core
-
+RANGE, NETWORK = ormsgpack.Ext(21, b""), ormsgpack.Ext(59, b"")
+POINT = ["tests.unit.codec.models:Point", codec._classes._layout(Point).fingerprint]
 
 BOMBS = {
     "arrays": b"\x91" * 1_000_000,
@@ -109,6 +105,14 @@ BOMBS = {
     "a power of a fraction": headed(41, "1e999999999", None),
     "a power of one fraction": headed(41, "1e999999999"),
     "an array of a number": headed(29, "d", 2**40),
+    "an array of a range": headed(29, "d", [RANGE, 0, 2**40, 1]),
+    "a deque of a range": headed(25, [RANGE, 0, 2**40, 1], None),
+    "a Counter of a network": headed(27, [NETWORK, "::/0"]),
+    "an OrderedDict of a range": headed(26, [RANGE, 0, 2**40, 1]),
+    "a defaultdict of a network": headed(28, "list", [NETWORK, "::/0"]),
+    "an array of the shape of a range": headed(64, "<i8", [RANGE, 0, 2**40, 1], b""),
+    "bytes of a range": headed(2, [RANGE, 0, 255, 1]),
+    "the state of a network": headed(4, POINT, [NETWORK, "::/0"]),
     "a deep pattern": headed(30, "(" * 50_000, 0),
     "a zone that is a path": headed(37, "../../../etc/passwd"),
     "a date that is none": headed(32, "2024-02-30"),

@@ -22,7 +22,7 @@ import pytest
 
 from afresh.codec.msgpack import MsgpackCodec
 from afresh.errors import UnencodableValue
-from tests.unit.codec.models import Box, Coin, Pair, Point, Record
+from tests.unit.codec.models import Box, Coin, Doubling, Pair, Point, Record
 
 codec = MsgpackCodec()
 
@@ -187,6 +187,14 @@ def test_a_caller_near_the_end_of_its_stack_gets_a_refusal() -> None:
 
     with pytest.raises(UnencodableValue, match="nested deeper"):
         with_frames_left(60, len(inspect.stack()))
+
+
+def test_a_value_that_cannot_be_read_is_refused() -> None:
+    broken = Doubling(number=1)
+    del broken.number
+
+    with pytest.raises(UnencodableValue, match="reading it raised AttributeError"):
+        codec.encode([broken])
 
 
 def test_the_path_of_a_deep_part_is_shortened() -> None:
