@@ -60,10 +60,10 @@ def server_version(redis: Redis) -> str:
 
 def tutorial_factorial(redis: Redis, key: str, n: int) -> int:
     """Return n! the tutorial's way: load the whole table, compute what it lacks, store the whole table."""
-    table: dict[Any, Any] = redis.hgetall(key)
-    highest = int(table.get(b"max", 0))
+    table: dict[Any, Any] = redis.hgetall(key) or {b"0": 1, b"max": 0}
+    highest = int(table[b"max"])
     if n > highest:
-        value = int(table.get(b"%d" % highest, 1))
+        value = int(table[b"%d" % highest])
         for row in range(highest + 1, n + 1):
             value *= row
             table[b"%d" % row] = str(value)
