@@ -4,8 +4,8 @@
 local seen = ARGV[1]
 if seen == '' then
   local found = redis.pcall('GET', KEYS[1])
-  -- Another type than a string was a miss for the reader, too: the commit replaces it.
-  if type(found) == 'string' then return {0, found} end
+  -- Another type than a string, or an empty one, was a miss for the reader, too: the commit replaces it.
+  if type(found) == 'string' and found ~= '' then return {0, found} end
 elseif redis.call('GETRANGE', KEYS[1], 0, #seen - 1) ~= seen then
   return {0, redis.call('GET', KEYS[1]) or ''}
 end

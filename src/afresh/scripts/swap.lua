@@ -3,9 +3,9 @@
 -- Cost: O(size of the envelope); one round trip.
 local seen = ARGV[1]
 if seen == '' then
-  -- Another type than a string counts as nothing: it is no entry, and SET replaces it.
+  -- Another type than a string, or an empty one, counts as nothing: it is no entry, and SET replaces it.
   local length = redis.pcall('STRLEN', KEYS[1])
-  if type(length) == 'number' and redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+  if type(length) == 'number' and length > 0 then return 0 end
 elseif redis.call('GETRANGE', KEYS[1], 0, #seen - 1) ~= seen then
   return 0
 end

@@ -135,7 +135,7 @@ class MemoryStore:
     def _is_there(self, key: str, seen: bytes) -> bool:
         held = self._find(key)
         if not seen:
-            return not isinstance(held, bytes)
+            return not (isinstance(held, bytes) and held)
         return (self._bytes(key) or b"").startswith(seen)
 
     def _claim(self, op: ops.Claim) -> list[Any]:
