@@ -24,7 +24,8 @@ def setting(command: str, server: str, rounds: int) -> Iterator[str]:
     """Yield what the numbers depend on, a line each."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("afresh", "redis", "hiredis", "ormsgpack"))
     yield f"- **Command:** `{command}`, {rounds} rounds, {datetime.now(UTC):%Y-%m-%d}"
-    yield f"- **Machine:** {_processor()}, {os.cpu_count()} CPUs, {platform.system()} {platform.release()}"
+    load = f", load average {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    yield f"- **Machine:** {_processor()}, {os.cpu_count()} CPUs{load}, {platform.system()} {platform.release()}"
     yield f"- **Versions:** Python {platform.python_version()}, {packages}, {server}"
     pinned = "client and server pinned to one CPU" if hasattr(os, "sched_setaffinity") else "not pinned to a CPU"
     yield f"- **Setting:** server on the same machine, loopback TCP, {pinned}, no persistence, garbage collector off"

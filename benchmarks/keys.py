@@ -21,7 +21,7 @@ VALUE = {
     "balance": 1234.5,
     "active": True,
     "address": {"street": "12 St James's Square", "city": "London", "country": "GB"},
-    "note": "wrote the first program",
+    "note": "wrote the first program, 1843-07",
 }
 PACKED = ormsgpack.packb(VALUE)
 TTL_MS = 300_000
