@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import NoneType
 from typing import Any, Final
 
@@ -27,6 +27,17 @@ _LONGEST_LABEL = 40
 
 _by_position = "[{}]".format
 _by_attribute = ".{}".format
+
+
+def _by_key(key: object) -> str:
+    # Names of fields and numbers only: other keys may be what must not stand in a log.
+    if type(key) is int or (type(key) is str and key.isidentifier() and len(key) <= _LONGEST_LABEL):
+        return f"[{key!r}]"
+    return "[…]"
+
+
+def _unlabelled(_name: object) -> str:
+    return ""
 
 
 def lower(value: object, classes: Classes, plain: frozenset[type]) -> Any:
@@ -77,20 +88,42 @@ class _Lowering:
         return lowered
 
     def _items(self, items: list[Any], label: Callable[[Any], str] = _by_position) -> list[Any]:
-        if self._plain.issuperset(map(type, items)):
+        plain = self._plain
+        if plain.issuperset(map(type, items)):
             return items
-        return self._each(enumerate(items), label)
+        lowered = items.copy()
+        for position, item in enumerate(lowered):
+            if type(item) not in plain:
+                try:
+                    lowered[position] = self.lower(item)
+                except Refused as refused:
+                    raise refused.inside(label(position)) from None
+        return lowered
 
-    def _dict(self, node: dict[Any, Any], label: Callable[[Any], str] | None = None) -> Any:
-        items = tuple(node.items())
-        label = label or _by_key
-        if self._plain.issuperset(map(type, node)):
-            if self._plain.issuperset(map(type, node.values())):
-                return node
-            return dict(zip((key for key, _ in items), self._each(items, label), strict=True))
-        flat = self._each(((key, part) for key, value in items for part in (key, value)), label)
-        keys, values = flat[::2], flat[1::2]
-        return dict(zip(keys, values, strict=True)) if AS_IS.issuperset(map(type, keys)) else [_HEADS[DICT], *flat]
+    def _dict(self, node: dict[Any, Any], label: Callable[[Any], str] = _by_key) -> Any:
+        plain = self._plain
+        if not plain.issuperset(map(type, node)):
+            return self._dict_of_any_keys(node, label)
+        if plain.issuperset(map(type, node.values())):
+            return node
+        lowered = node.copy()
+        for key, item in lowered.items():
+            if type(item) not in plain:
+                try:
+                    lowered[key] = self.lower(item)
+                except Refused as refused:
+                    raise refused.inside(label(key)) from None
+        return lowered
+
+    def _dict_of_any_keys(self, node: dict[Any, Any], label: Callable[[Any], str]) -> Any:
+        flat: list[Any] = []
+        for key, item in node.copy().items():
+            try:
+                flat += self.lower(key), self.lower(item)
+            except Refused as refused:
+                raise refused.inside(label(key)) from None
+        keys, items = flat[::2], flat[1::2]
+        return dict(zip(keys, items, strict=True)) if AS_IS.issuperset(map(type, keys)) else [_HEADS[DICT], *flat]
 
     def _object(self, node: Any, cls: type) -> list[Any]:
         reference: Any
@@ -105,15 +138,6 @@ class _Lowering:
             return [_HEADS[OBJECT], reference, *self._items(parts)]
         return [_HEADS[OBJECT], reference, *(self._dict(p, _by_attribute) if type(p) is dict else self.lower(p) for p in parts)]
 
-    def _each(self, labelled: Iterable[tuple[Any, Any]], label: Callable[[Any], str]) -> list[Any]:
-        lowered = []
-        for name, item in labelled:
-            try:
-                lowered.append(item if type(item) in self._plain else self.lower(item))
-            except Refused as refused:
-                raise refused.inside(label(name)) from None
-        return lowered
-
 
 def _str(text: str) -> Any:
     try:
@@ -127,14 +151,3 @@ def _int(number: int) -> Any:
     if -(2**63) <= number < 2**64:
         return number
     return [_HEADS[LARGE_INT], number.to_bytes(number.bit_length() // 8 + 1, "little", signed=True)]
-
-
-def _by_key(key: object) -> str:
-    # Names of fields and numbers only: other keys may be what must not stand in a log.
-    if type(key) is int or (type(key) is str and key.isidentifier() and len(key) <= _LONGEST_LABEL):
-        return f"[{key!r}]"
-    return "[…]"
-
-
-def _unlabelled(_name: object) -> str:
-    return ""
