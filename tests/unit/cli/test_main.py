@@ -29,6 +29,15 @@ def test_help_names_each_command_with_what_it_is_for(capsys: pytest.CaptureFixtu
     assert "See caching work, with numbers measured here and now." in told
 
 
+def test_each_command_and_each_row_of_the_demo_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/commands.md").read_text()
+
+    assert all(f"## `afresh {name}`" in page for name in cli.COMMANDS)
+    assert [line.split(" ")[1] for line in page.splitlines() if line.startswith(tuple(f"| {row} |" for row in demo.ROWS))] == list(
+        demo.ROWS
+    )
+
+
 def test_a_word_that_is_no_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(["demmo"])
