@@ -70,7 +70,7 @@ def extent_of(make_key: Callable[[str, int], str], version: object) -> Extent:
     for at, piece in enumerate(rest):
         is_fixed = at % 2
         rule += re.escape(piece) if is_fixed else f"(?:{piece}|{re.escape(str(version))})" if piece == _VERSION else piece
-    return Extent(head, re.compile(rule if one == other else f"{rule}.*", re.DOTALL))
+    return Extent(head, re.compile(rule if one == other else f"{rule}.*", re.DOTALL | re.ASCII))
 
 
 def _pieces(make_key: Callable[[str, int], str], key: str, version: int) -> list[str]:
