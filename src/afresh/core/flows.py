@@ -11,7 +11,8 @@ Rules, each with the race that it closes:
    was invalidated, stores nothing.
 3. A claim names what the reader saw. If something else is there by now, the caller looks again.
 4. A follower that joined before the flight's operation started may share its result: it is younger than the follower's call. One that
-   joined later shares it only if the commit, sent after it joined, found lease and stamps unchanged. Others look for themselves.
+   joined later shares it only if the commit, sent after it joined, found lease and stamps unchanged. Others look for themselves; so do
+   those who depend on a tag that the entry does not carry, since nobody has looked at its stamp.
 5. Once the server failed, a call asks it nothing more: it computes, stores nothing, and followers share by rule 4.
 """
 
@@ -70,7 +71,7 @@ def _shared(ports: Ports, request: Request, outcome: Outcome | None) -> Hit | Cl
     if outcome is None or outcome.alone:
         return _alone(ports, request, Cause.BYPASS)
     entry = parse(outcome.envelope) if outcome.envelope is not None else None
-    if entry is None:
+    if entry is None or entry.schema != request.values.schema or not request.needs.are_covered_by(entry):
         return None
     try:
         hit = hit_of(request, entry)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from afresh.core.envelope import MAX_TAGS, Flag
+from afresh.core.envelope import MAX_TAGS, Entry, Flag
 from afresh.core.keys import Namespace, Tag
 from afresh.core.ops import Get, Stamp
 
@@ -49,6 +49,13 @@ class Needs(NamedTuple):
         return [
             Stamp(tag.key, fresh, 0 if at < self.implicit else ttl_ms) for at, (tag, fresh) in enumerate(zip(self.tags, token, strict=True))
         ]
+
+    def are_covered_by(self, entry: Entry) -> bool:
+        """Say whether the entry depends on all of these. One that was not stored carries no stamps, and was computed just now."""
+        if not entry.vector:
+            return True
+        held = entry.tag_stamps()
+        return entry.flags & 3 == self.flags and all(tag.hash in held for tag in self.tags[self.implicit :])
 
     @property
     def is_storable(self) -> bool:
