@@ -97,7 +97,7 @@ class Namespace:
     __slots__ = ("name", "tag")
 
     def __init__(self, name: str) -> None:
-        if not isinstance(name, str) or not re.fullmatch(r"[^\s{}\x00-\x20\x7f]{1,120}", name):
+        if not isinstance(name, str) or not re.fullmatch(r"[^\s{}\x00-\x20\x7f\ud800-\udfff]{1,120}", name):
             msg = (
                 f"namespace={name!r} cannot be a namespace: use 1 to 120 characters without braces (they would move keys to "
                 f"another cluster slot), white space or control characters."

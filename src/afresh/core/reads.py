@@ -13,7 +13,7 @@ from afresh.core.ops import Get
 from afresh.core.policy import Policy
 from afresh.core.ports import Ports, Values
 from afresh.core.stamps import Needs
-from afresh.errors import StoreError, UndecodablePayload
+from afresh.errors import StoreError, StoreRefused, UndecodablePayload
 
 __all__ = ["Hit", "Request", "decoded", "hit_of", "look", "read", "read_many", "stamp_reads"]
 
@@ -42,7 +42,7 @@ async def look(ports: Ports, request: Request) -> Verdict:
     """Read the entry and the stamps that it needs, in one round trip; in two if it has tags that the caller did not declare.
 
     Raises:
-        StoreUnavailable: if the server failed.
+        StoreError: if the server failed.
     """
     return (await _look_many(ports, (request,)))[0]
 
@@ -51,6 +51,9 @@ async def _look_many(ports: Ports, requests: Sequence[Request]) -> list[Verdict]
     """Look for several entries of one namespace, all in the same one or two round trips."""
     reads = stamp_reads(requests)
     replies = await ports.store.flight((*[Get(request.names.value) for request in requests], *reads))
+    for reply in replies:
+        if isinstance(reply, StoreRefused) and reply.code != "WRONGTYPE":  # loading, busy, no permission: nothing is known of the entry
+            raise reply
     raws = replies[: len(requests)]
     stamps = dict(zip(reads, replies[len(requests) :], strict=True))
     others = await _others(ports, requests, raws)

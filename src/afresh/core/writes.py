@@ -19,7 +19,7 @@ from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Ports
 from afresh.core.reads import Request, decoded, look
 from afresh.core.stamps import STAMP_BYTES
-from afresh.errors import NotAnInteger, StoreError, StoreUnavailable, UndecodablePayload
+from afresh.errors import NotAnInteger, StoreError, StoreRefused, StoreUnavailable, UndecodablePayload
 
 __all__ = ["Target", "add", "incr", "invalidate", "put", "put_many", "touch"]
 
@@ -70,7 +70,11 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
     requests = [request for request, _ in pairs]
     ttl_ms = requests[0].policy.ttl_for(pairs[0][1])
     encoded = [request.values.encode(value) for request, value in pairs]
-    vectors = await _vectors(ports, requests, ttl_ms)
+    try:
+        vectors = await _vectors(ports, requests, ttl_ms)
+    except StoreRefused:  # a full server: what is there is not what was set
+        await ports.store.flight([Unlink(request.names.value, (request.names.lease,)) for request in requests])
+        raise
     ops: list[Op] = []
     for request, payload, vector in zip(requests, encoded, vectors, strict=True):
         names = request.names

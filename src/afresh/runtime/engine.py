@@ -220,7 +220,7 @@ def _started(got: Hit | Claim, request: Request) -> Hit | Claim:
         error = rebuilt(got.value, [kind for kind, _ in request.policy.negative])
         if error is not None:
             raise error
-        return Claim(request, None, None, None, 0)  # the exception's class is not what it was: compute, unstored
+        return Claim(request, None, None, None, SyncClock.ticks_us())  # the exception's class is not what it was: compute, unstored
     if got.flight is not None:
         got.flight.start_compute()
     return got

@@ -128,18 +128,20 @@ class _Link:
             # A loop that ends by asyncio.run closes its asynchronous generators: that is when the connection must go.
             self._guard = self._close_with_loop()
             await anext(self._guard)
-        connection = self._connection()
+        connection, wire = self._connection(), None
         try:
             async with asyncio.timeout(self._budget_s):
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
                 wire = _adopt(connection, self._budget_s)
                 sent_ms = self._time.ticks_ms()
                 (told,) = await wire.send(pack_command(("TIME",)), 1)
-        except (RedisError, OSError) as error:
-            await connection.disconnect(nowait=True)
-            raise unavailable(self._address.shown, error) from error
-        except BaseException:
-            await connection.disconnect(nowait=True)
+        except BaseException as error:
+            if wire is not None:
+                wire.close()
+            else:
+                await connection.disconnect(nowait=True)
+            if isinstance(error, (RedisError, OSError)):
+                raise unavailable(self._address.shown, error) from error
             raise
         if isinstance(told, StoreError):
             wire.close()

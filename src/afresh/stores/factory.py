@@ -64,7 +64,7 @@ class Stores:
 
     def forget(self) -> None:
         """After a fork: leave the parent's connections alone."""
-        for store in (self._sync, self._aio):
+        for store in (self._memory, self._sync, self._aio):
             if store is not None:
                 store.forget()
 

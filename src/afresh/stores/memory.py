@@ -53,8 +53,12 @@ class MemoryStore:
         """Return this store's time."""
         return self._now_ms()
 
+    def forget(self) -> None:
+        """After a fork: another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
+
     def close(self) -> None:
-        """Forget everything."""
+        """Drop everything."""
         with self._lock:
             self._data.clear()
 
