@@ -116,8 +116,8 @@ def _lasting(prefix: bytes) -> bytes:
 class SignedPickle:
     """Name this as ``codec=`` to cache what only pickle can hold.
 
-    Each entry is authenticated with its key and header, all but when it ceases to be fresh, by keyed BLAKE2b (RFC 7693): who can write to the server but does not know a key
-    cannot make a program unpickle anything, nor swap two entries. Such entries are misses.
+    Each entry is authenticated with its key and header, all but when it ceases to be fresh, by keyed BLAKE2b (RFC 7693): who can write
+    to the server but does not know a key cannot make a program unpickle anything, nor swap two entries. Such entries are misses.
 
     Args:
         keys: secrets of at least 16 bytes each. The first one signs, all verify: put a new one in front, and drop the last one later.
