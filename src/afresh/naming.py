@@ -17,7 +17,6 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, MutableMapping
-from pathlib import PurePath
 from types import FunctionType
 from typing import Any
 
@@ -74,8 +73,8 @@ def _script(fn: Any) -> str:
     if spec is not None and spec.name:
         return str(spec.name).removesuffix(".__main__")
     code = getattr(inspect.unwrap(fn), "__code__", None)
-    path = PurePath(code.co_filename if code else "script")
-    return path.stem + _mark(digest(str(path)))
+    path = code.co_filename if code else "script"
+    return os.path.splitext(os.path.basename(path))[0] + _mark(digest(path))  # noqa: PTH119, PTH122  pathlib is slow to import
 
 
 def _mark(identity: bytes) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from string import Formatter
 from typing import Any, NamedTuple
-from uuid import UUID
 
 from afresh.errors import ConfigurationError
 
@@ -86,13 +85,19 @@ def _text(field: _Field, value: Any) -> str:
         value = getattr(value, attribute)
     if isinstance(value, Enum):
         value = value.value
-    if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
+    if isinstance(value, bool) or not (isinstance(value, (str, int)) or _is_uuid(value)):
         msg = (
             f"a tag needs {{{field.name}}} to be a str, int, UUID or enum, not {type(value).__name__}: two values of other types might "
             f"read the same. Name an attribute, as in {{{field.name}.id}}, or pass tags= a function."
         )
         raise ConfigurationError(msg)
     return str(value)
+
+
+def _is_uuid(value: object) -> bool:
+    from uuid import UUID
+
+    return isinstance(value, UUID)
 
 
 def rendered_by(function: Callable[..., Iterable[str]], args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from afresh.codec.compression import compress, decompress
 from afresh.codec.integers import decode_int, encode_int
-from afresh.codec.msgpack import codec_for
-from afresh.codec.pickle import PickleCodec
-from afresh.codec.signing import Signer
 from afresh.core.envelope import Entry, Flag
 from afresh.core.ports import Codec, Encoded
 from afresh.errors import ConfigurationError, UndecodablePayload, UnencodableValue
+
+if TYPE_CHECKING:
+    from afresh.codec.signing import Signer
 
 __all__ = ["INTEGER", "MAX_VALUE_BYTES", "CodecValues", "Codecs", "SignedPickle", "check_codec"]
 
@@ -127,6 +127,8 @@ class SignedPickle:
     """
 
     def __init__(self, *keys: bytes | str) -> None:
+        from afresh.codec.signing import Signer
+
         self._signer = Signer(keys)
 
     def __repr__(self) -> str:
@@ -134,6 +136,8 @@ class SignedPickle:
 
     def values(self, max_bytes: int) -> CodecValues:
         """Return what encodes with these keys."""
+        from afresh.codec.pickle import PickleCodec
+
         return CodecValues(PickleCodec(), self._signer, max_bytes)
 
 
@@ -161,6 +165,8 @@ class Codecs:
         """
         chosen = codec or self.codec
         if chosen is None:
+            from afresh.codec.msgpack import codec_for
+
             return CodecValues(codec_for(kind, function), None, self.max_bytes)
         if isinstance(chosen, SignedPickle):
             return chosen.values(self.max_bytes)

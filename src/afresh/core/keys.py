@@ -17,7 +17,6 @@ from binascii import crc_hqx
 from hashlib import blake2b
 from itertools import count
 from typing import NamedTuple, final
-from urllib.parse import quote
 
 from afresh.errors import ConfigurationError
 
@@ -78,6 +77,8 @@ def function_id(name: str, version: int | str = 0) -> str:
 def _text(text: str, safe: str) -> str:
     if _PLAIN.fullmatch(text) and (safe == ":" or ":" not in text):
         return ":" + text
+    from urllib.parse import quote
+
     escaped = quote(text, safe=_NAME_SAFE + safe, errors="surrogatepass")
     if len(escaped) <= _LONGEST:
         return ":" + escaped

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, TypeVar, cast
 
 __all__ = ["names_nearest_option"]
@@ -21,6 +20,8 @@ def names_nearest_option(function: F) -> F:
     def checked(*args: Any, **kwargs: Any) -> Any:
         for name in kwargs:
             if name not in known:
+                from difflib import get_close_matches
+
                 nearest = get_close_matches(name, known, 1)
                 hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
                 msg = f"{function.__qualname__}() has no option {name!r}.{hint} There are: {', '.join(known)}."

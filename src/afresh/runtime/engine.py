@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from inspect import isawaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afresh.codec.values import Codecs
 from afresh.core import flows
@@ -27,8 +27,10 @@ from afresh.runtime.flights import AsyncFlights, FlightTable, SyncFlights
 from afresh.runtime.fork import forget_after_fork
 from afresh.runtime.negative import described, rebuilt
 from afresh.runtime.run_now import run_now
-from afresh.stores.factory import Stores
 from afresh.telemetry.counters import Counters
+
+if TYPE_CHECKING:
+    from afresh.stores.factory import Stores
 
 __all__ = ["Engine", "bypassed", "bypassing"]
 
@@ -63,7 +65,7 @@ class Engine:
     def __init__(self, url: str | None, *, namespace: Namespace, codecs: Codecs, budget_s: float) -> None:
         self._url = url
         self._budget_s = budget_s
-        self._stores = Stores(url, budget_s=budget_s) if url is not None else None
+        self._stores = _stores(url, budget_s) if url is not None else None
         self._sync: Ports | None = None
         self._aio: Ports | None = None
         self._opening = threading.Lock()
@@ -86,7 +88,7 @@ class Engine:
             if not url:
                 msg = "no URL was given to the cache and AFRESH_URL is not set: one of them must name the server."
                 raise ConfigurationError(msg)
-            self._stores = Stores(url, budget_s=self._budget_s)
+            self._stores = _stores(url, self._budget_s)
         return self._stores
 
     def sync_ports(self) -> Ports:
@@ -210,6 +212,12 @@ class Engine:
             raise
         await self.acommit(got, value)
         return value
+
+
+def _stores(url: str, budget_s: float) -> Stores:
+    from afresh.stores.factory import Stores  # importing afresh loads no store
+
+    return Stores(url, budget_s=budget_s)
 
 
 def _started(got: Hit | Claim, request: Request) -> Hit | Claim:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import warnings
@@ -14,7 +13,6 @@ from afresh.errors import UncachedWarning
 
 __all__ = ["Counters", "FunctionStats"]
 
-_LOGGER = logging.getLogger("afresh")
 # A failing server is reported once per this time and operation: it would fill the log otherwise.
 _QUIET_S = 30.0
 
@@ -119,7 +117,9 @@ class Counters:
             if not quiet:
                 self._logged_at[operation] = now
         if not quiet:
-            _LOGGER.warning("%s went on without the server: %s", operation, error)
+            import logging
+
+            logging.getLogger("afresh").warning("%s went on without the server: %s", operation, error)
 
     def _tally(self, owner: str) -> _Tally:
         tally = self._tallies.get(owner)
