@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 from afresh.core.units import Duration
 from afresh.facade import MISSING, Facade, _not_yet
 from afresh.runtime import operations
+from afresh.runtime.computing import Tasks
 
 if TYPE_CHECKING:
     from afresh.core.results import Explanation, Lease, Receipt
@@ -85,7 +86,7 @@ class AsyncCache(Facade):
     ) -> R: ...
     async def get_or_compute(self, key: str, compute: Callable[[], Any], *, ttl: Any = MISSING, tags: Iterable[str] = ()) -> Any:
         """See `Cache.get_or_compute`. `compute` may be a plain function, too."""
-        return await self._engine.acompute(self._computed(key, ttl, tags), compute)
+        return await Tasks(self._engine).compute(self._computed(key, ttl, tags), compute)
 
     async def invalidate(self, *keys: str) -> Receipt:
         """See `Cache.invalidate`."""
@@ -113,8 +114,7 @@ class AsyncCache(Facade):
 
     def stats(self) -> dict[str, FunctionStats]:
         """See `Cache.stats`."""
-        counters = self._engine.counters
-        return {owner: counters.stats(owner) for owner in counters.owners()}
+        return self._engine.tallies.all_stats()
 
     async def aclose(self) -> None:
         """Close this loop's connection, those of threads, and leave the embedded server. Using the cache again opens it again."""

@@ -15,6 +15,7 @@ from afresh.core.units import MAX_TTL_MS, Duration, Size, duration_ms, size_byte
 from afresh.errors import ConfigurationError
 from afresh.facade import MISSING, Defaults, Facade, Near, _capped, _not_yet
 from afresh.runtime import operations
+from afresh.runtime.computing import Threads
 from afresh.runtime.engine import Engine
 from afresh.runtime.run_now import run_now
 from afresh.telemetry.counters import FunctionStats
@@ -163,7 +164,7 @@ class Cache(Facade):
         self, key: str, compute: Callable[[], R], *, ttl: Duration | Callable[[R], Duration] = MISSING, tags: Iterable[str] = ()
     ) -> R:
         """Return the value of a key, computing and storing it if there is none. Guarantees and cost as for a memoized function."""
-        result: R = self._engine.compute(self._computed(key, ttl, tags), compute)
+        result: R = Threads(self._engine).compute(self._computed(key, ttl, tags), compute)
         return result
 
     def invalidate(self, *keys: str) -> Receipt:
@@ -216,8 +217,7 @@ class Cache(Facade):
 
     def stats(self) -> dict[str, FunctionStats]:
         """Return what happened in this process, by function; keys' operations count under ``keys``. No I/O."""
-        counters = self._engine.counters
-        return {owner: counters.stats(owner) for owner in counters.owners()}
+        return self._engine.tallies.all_stats()
 
     def close(self) -> None:
         """Close the connections, and leave the embedded server. Using the cache again opens it again."""

@@ -12,6 +12,7 @@ from afresh.core.keys import Key
 from afresh.core.policy import WAIT_MS, Policy
 from afresh.core.ports import Codec
 from afresh.core.reads import Request
+from afresh.core.stamps import needs_of
 from afresh.core.suggest import names_nearest_option
 from afresh.core.units import MAX_TTL_MS, Duration, Size, duration_ms, size_bytes
 from afresh.core.writes import Target
@@ -167,8 +168,17 @@ class Facade:
         if isinstance(tags, str):
             msg = f"tags={tags!r} is one string: give a list, tags=[{tags!r}]."
             raise ConfigurationError(msg)
-        request = self._engine.keyed(key, Policy(self._ttl_ms(ttl)), tuple(tags))
-        return request if kind is None else request._replace(values=self._engine.codecs.values(kind))
+        if not isinstance(key, str) or not key:
+            msg = f"a cache key is text of at least one character, not {type(key).__name__}: turn it into str first."
+            raise ConfigurationError(msg) if isinstance(key, str) else TypeError(msg)
+        engine = self._engine
+        namespace = engine.namespace
+        needs = engine.default_needs
+        if tags or isinstance(key, Key):
+            function = namespace.tag_of(key.function) if isinstance(key, Key) and key.function else None
+            needs = needs_of(namespace, function, tags)
+        values = engine.values if kind is None else engine.codecs.values(kind)
+        return Request(namespace.names_of(key), needs, Policy(self._ttl_ms(ttl)), values, "keys", namespace)
 
     def _computed(self, key: str, ttl: Any, tags: Iterable[str]) -> Request:
         """Return the request of `get_or_compute`, whose ttl may be a function of the value."""

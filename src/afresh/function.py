@@ -16,6 +16,7 @@ from afresh.core.reads import Hit, Request
 from afresh.core.stamps import needs_of
 from afresh.errors import ConfigurationError
 from afresh.naming import name_of
+from afresh.runtime.computing import Tasks, Threads
 from afresh.runtime.engine import Engine, bypassed
 from afresh.tags import TagTemplates, rendered_by
 from afresh.wrapper import Spelling, generate
@@ -64,18 +65,15 @@ class Function:
         self.call, self.bind = generate(spelling, getattr(fn, "__name__", "memoized"), is_async=self.is_async, names=self._names())
 
     def _names(self) -> dict[str, Any]:
-        engine = self.engine
-        begin, commit, abandon = (
-            (engine.abegin, engine.acommit, engine.aabandon) if self.is_async else (engine.begin, engine.commit, engine.abandon)
-        )
+        computing = (Tasks if self.is_async else Threads)(self.engine)
         return {
             "bypassed": bypassed,
             "fn": self.fn,
-            "begin": begin,
+            "begin": computing.begin,
             "request": self.request,
             "Hit": Hit,
-            "abandon": abandon,
-            "commit": commit,
+            "abandon": computing.abandon,
+            "commit": computing.commit,
         }
 
     def _keep(self, ignore: tuple[str, ...]) -> tuple[int, ...] | None:

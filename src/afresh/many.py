@@ -47,7 +47,7 @@ class _Batches:
 
     def stats(self) -> FunctionStats:
         """Return what happened to this function's ids in this process."""
-        return self._function.engine.counters.stats(self._function.name)
+        return self._function.engine.tallies.stats(self._function.name)
 
     def _requests(self, ids: Iterable[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[Any, Request]:
         if isinstance(ids, (str, bytes)):

@@ -19,6 +19,7 @@ from afresh.core.writes import Target
 from afresh.errors import ConfigurationError
 from afresh.function import Function, Options
 from afresh.runtime import operations
+from afresh.runtime.computing import Tasks, Threads
 from afresh.runtime.engine import Engine
 from afresh.runtime.run_now import run_now
 from afresh.telemetry.counters import FunctionStats
@@ -135,13 +136,14 @@ class Memoized(_Handle, Generic[P, R]):
         Cost: 2 round trips.
         """
         engine = self._function.engine
+        computing = Threads(engine)
         claim = run_now(flows.seize(engine.sync_ports(), self._request(args, kwargs)))
         try:
             value = self.uncached(*args, **kwargs)
         except BaseException as error:
-            engine.abandon(claim, error)
+            computing.abandon(claim, error)
             raise
-        engine.commit(claim, value)
+        computing.commit(claim, value)
         return value
 
     def peek(self, *args: P.args, **kwargs: P.kwargs) -> Entry[R] | None:
@@ -166,7 +168,7 @@ class Memoized(_Handle, Generic[P, R]):
 
     def stats(self) -> FunctionStats:
         """Return what happened to this function's calls in this process."""
-        return self._function.engine.counters.stats(self._function.name)
+        return self._function.engine.tallies.stats(self._function.name)
 
     def options(self, *, read: Read | None = None, wait: Duration | None = None) -> Memoized[P, R]:
         """Return the same function under other options.
@@ -211,13 +213,14 @@ class AsyncMemoized(_Handle, Generic[P, R]):
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """See `Memoized.refresh`."""
         engine = self._function.engine
+        computing = Tasks(engine)
         claim = await flows.seize(engine.async_ports(), self._request(args, kwargs))
         try:
             value = await self.uncached(*args, **kwargs)
         except BaseException as error:
-            await engine.aabandon(claim, error)
+            await computing.abandon(claim, error)
             raise
-        await engine.acommit(claim, value)
+        await computing.commit(claim, value)
         return value
 
     async def peek(self, *args: P.args, **kwargs: P.kwargs) -> Entry[R] | None:
@@ -238,7 +241,7 @@ class AsyncMemoized(_Handle, Generic[P, R]):
 
     def stats(self) -> FunctionStats:
         """See `Memoized.stats`."""
-        return self._function.engine.counters.stats(self._function.name)
+        return self._function.engine.tallies.stats(self._function.name)
 
     def options(self, *, read: Read | None = None, wait: Duration | None = None) -> AsyncMemoized[P, R]:
         """See `Memoized.options`."""

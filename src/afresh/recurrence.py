@@ -42,7 +42,7 @@ class _Handle:
 
     def stats(self) -> FunctionStats:
         """Return what happened to this function's calls in this process. Computes are counted by row."""
-        return self._engine.counters.stats(self._table.owner)
+        return self._engine.tallies.stats(self._table.owner)
 
     def _known_without_io(self, n: int) -> Row | Resume | None:
         """Check the argument; answer from the base, or where nothing is to be read; None if the table must be asked."""

@@ -50,7 +50,7 @@ def versions() -> tuple[Any, Any]:
 
     first = version
 
-    def version(x: int) -> int:  # type: ignore[no-redef]  # noqa: F811  # redefined on purpose
+    def version(x: int) -> int:  # type: ignore[no-redef]  # redefined on purpose
         return -x
 
     return first, version

@@ -26,6 +26,7 @@ from afresh.django.engines import engine_for
 from afresh.django.values import DjangoValues
 from afresh.errors import NotAnInteger
 from afresh.runtime import operations
+from afresh.runtime.computing import Tasks, Threads
 from afresh.runtime.run_now import run_now
 
 __all__ = ["OWNER", "RedisCache"]
@@ -127,11 +128,11 @@ class RedisCache(BaseCache):
 
         Cost: 1 round trip for a hit, 3 for a miss.
         """
-        return self.engine.compute(self._request(key, version, timeout), _computing(default))
+        return Threads(self.engine).compute(self._request(key, version, timeout), _computing(default))
 
     async def aget_or_set(self, key: Any, default: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> Any:
         """See `get_or_set`. `default` may be a coroutine function."""
-        return await self.engine.acompute(self._request(key, version, timeout), _computing(default))
+        return await Tasks(self.engine).compute(self._request(key, version, timeout), _computing(default))
 
     # ---- change
 

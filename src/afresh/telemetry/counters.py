@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from afresh.errors import UncachedWarning
 
-__all__ = ["Counters", "FunctionStats"]
+__all__ = ["Counters", "FunctionStats", "Tallies"]
 
 # A failing server is reported once per this time and operation: it would fill the log otherwise.
 _QUIET_S = 30.0
@@ -47,61 +47,70 @@ class _Tally:
         self.not_stored: Counter[str] = Counter()
 
 
-class Counters:
-    """Counts events, logs failures of the server, warns of values that cannot be cached. Serves all threads."""
+class Tallies:
+    """What was counted, by function. Serves all threads."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
         """Begin anew, as in a forked child."""
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._tallies: dict[str, _Tally] = {}
-        self._suppressed: Counter[str] = Counter()
-        self._logged_at: dict[str, float] = {}
+        self.suppressed: Counter[str] = Counter()
 
     def stats(self, owner: str) -> FunctionStats:
         """Return a function's counts as of now."""
-        with self._lock:
-            tally = self._tallies.get(owner) or _Tally()
-            return FunctionStats(
-                tally.hits, tally.stale_hits, dict(tally.misses), tally.computes, tally.cost_us / 1e6, dict(tally.not_stored)
-            )
+        with self.lock:
+            return self._stats(self._tallies.get(owner) or _Tally())
 
-    def owners(self) -> list[str]:
-        """Return everything that was counted for."""
-        with self._lock:
-            return sorted(self._tallies)
+    def all_stats(self) -> dict[str, FunctionStats]:
+        """Return the counts of everything that was counted for."""
+        with self.lock:
+            return {owner: self._stats(tally) for owner, tally in sorted(self._tallies.items())}
 
-    @property
-    def suppressed_errors(self) -> Mapping[str, int]:
-        """How often the server failed and the call went on without it, by operation."""
-        with self._lock:
-            return dict(self._suppressed)
+    def of(self, owner: str) -> _Tally:
+        """Return a function's own tally. The lock is held."""
+        tally = self._tallies.get(owner)
+        if tally is None:
+            tally = self._tallies[owner] = _Tally()
+        return tally
+
+    @staticmethod
+    def _stats(tally: _Tally) -> FunctionStats:
+        return FunctionStats(tally.hits, tally.stale_hits, dict(tally.misses), tally.computes, tally.cost_us / 1e6, dict(tally.not_stored))
+
+
+class Counters:
+    """Counts events, logs failures of the server, warns of values that cannot be cached. See `afresh.core.ports.Events`."""
+
+    def __init__(self, tallies: Tallies) -> None:
+        self._tallies = tallies
+        self._logged_at: dict[str, float] = {}
 
     def hit(self, owner: str, *, stale: bool = False) -> None:
         """An entry was served."""
-        with self._lock:
-            tally = self._tally(owner)
+        with self._tallies.lock:
+            tally = self._tallies.of(owner)
             tally.hits += 1
             tally.stale_hits += stale
 
     def miss(self, owner: str, cause: str) -> None:
         """None was."""
-        with self._lock:
-            self._tally(owner).misses[cause] += 1
+        with self._tallies.lock:
+            self._tallies.of(owner).misses[str(cause)] += 1
 
     def computed(self, owner: str, cost_us: int) -> None:
         """A compute returned."""
-        with self._lock:
-            tally = self._tally(owner)
+        with self._tallies.lock:
+            tally = self._tallies.of(owner)
             tally.computes += 1
             tally.cost_us += cost_us
 
     def not_stored(self, owner: str, reason: str) -> None:
         """A computed value was not stored."""
-        with self._lock:
-            self._tally(owner).not_stored[reason] += 1
+        with self._tallies.lock:
+            self._tallies.of(owner).not_stored[reason] += 1
 
     def unencodable(self, owner: str, error: Exception) -> None:
         """A value cannot be cached: warn, once per function and reason."""
@@ -111,8 +120,8 @@ class Counters:
     def suppressed(self, operation: str, error: Exception) -> None:
         """The server failed and the call went on without it."""
         now = time.monotonic()
-        with self._lock:
-            self._suppressed[operation] += 1
+        with self._tallies.lock:
+            self._tallies.suppressed[operation] += 1
             quiet = now - self._logged_at.get(operation, -_QUIET_S) < _QUIET_S
             if not quiet:
                 self._logged_at[operation] = now
@@ -120,9 +129,3 @@ class Counters:
             import logging
 
             logging.getLogger("afresh").warning("%s went on without the server: %s", operation, error)
-
-    def _tally(self, owner: str) -> _Tally:
-        tally = self._tallies.get(owner)
-        if tally is None:
-            tally = self._tallies[owner] = _Tally()
-        return tally
