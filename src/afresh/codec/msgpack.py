@@ -3,7 +3,7 @@
 Plain trees of dict, list, str, bytes, int, float, bool and None are what ormsgpack makes of them, at its speed. Everything else
 is first lowered to such a tree (``lowering``; ``kinds`` shows the bytes) and lifted after parsing.
 
-What ormsgpack would change in silence, it is not given: all of its pass-through options are on, so that subclasses, tuples,
+What ormsgpack would change in silence, it is not given: its pass-through options are on, so that subclasses, tuples,
 dataclasses, enums, datetimes and UUIDs are refused rather than sliced; keys other than str are refused at first (with
 ``OPT_NON_STR_KEYS`` an enum would become its value, a UUID its text) and packed once lowering has checked them. It takes
 bytearray and memoryview for bytes: so where its output may hold bytes at all, the value is walked. Its own ``Ext`` and
@@ -30,8 +30,7 @@ from afresh.errors import UndecodablePayload, UnencodableValue
 __all__ = ["MsgpackCodec", "codec_for"]
 
 _NOTHING_SLICED: Final = (
-    ormsgpack.OPT_PASSTHROUGH_BIG_INT
-    | ormsgpack.OPT_PASSTHROUGH_DATACLASS
+    ormsgpack.OPT_PASSTHROUGH_DATACLASS
     | ormsgpack.OPT_PASSTHROUGH_DATETIME
     | ormsgpack.OPT_PASSTHROUGH_ENUM
     | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
