@@ -84,8 +84,8 @@ class Tallies:
 class Counters:
     """Counts events, logs failures of the server, warns of values that cannot be cached. See `afresh.core.ports.Events`."""
 
-    def __init__(self, tallies: Tallies) -> None:
-        self._tallies = tallies
+    def __init__(self, tallies: Tallies | None = None) -> None:
+        self._tallies = tallies or Tallies()
         self._logged_at: dict[str, float] = {}
 
     def hit(self, owner: str, *, stale: bool = False) -> None:
