@@ -8,6 +8,7 @@ import stat
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -112,7 +113,10 @@ def _sockets() -> frozenset[int]:
 
 def _children() -> frozenset[int]:
     """Return the pids of our child processes, zombies too; none where the system has no /proc."""
-    pids = {int(pid) for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()}
+    pids = set()
+    for task in Path("/proc/self/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+            pids |= {int(pid) for pid in task.read_text().split()}
     kept = getattr(resource_tracker, "_resource_tracker")._pid  # noqa: B009 - the stubs do not know it
     return frozenset(pids - servers.running - {kept})
 
