@@ -2,9 +2,10 @@
 
 Rule
     Two values share an encoding exactly when they have the same class and the same content, where content is all that can be
-    read off a value, except the order of dicts and sets. So what prints or computes differently is never one key, even where
-    Python calls it equal: ``1``, ``1.0`` and ``True``; ``0.0`` and ``-0.0``; ``Decimal("1.0")`` and ``Decimal("1.00")``; two
-    datetimes of one instant in two zones. Every NaN is one key. A class is its module and qualified name.
+    read off a value, except the order of dicts and sets and what else refers to it. So what prints or computes differently is
+    never one key, even where Python calls it equal: ``1``, ``1.0`` and ``True``; ``0.0`` and ``-0.0``; ``Decimal("1.0")`` and
+    ``Decimal("1.00")``; two datetimes of one instant in two zones. Every NaN is one key. A class is its module and qualified
+    name.
 
 Bytes
     Keys are names on a server that other versions of afresh share, so this is a wire format. ``<n>`` is a count in decimal
@@ -31,7 +32,8 @@ Bytes
 Walk
     Each kind writes its own head and hands back what is inside; one loop does the rest. So nesting costs no stack, bytes go
     into the hash as they lie, and the path to an offending value is known only when it is asked for. Items of sets and keys
-    of dicts alone are encoded in memory, to be sorted.
+    of dicts alone are encoded in memory, to be sorted. A value that is met twice is encoded twice; one that is met inside itself
+    is refused.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def _masked(value: Any) -> Parts:
 def _dtype(dtype: Any) -> object:
     if dtype.names is not None:
         fields = [(name, dtype.fields[name][1], _dtype(dtype.fields[name][0])) for name in dtype.names]
-        return (dtype.itemsize, dtype.isalignedstruct, fields)
+        return (dtype.itemsize, fields)
     if dtype.subdtype is not None:
         element, shape = dtype.subdtype
         return (_dtype(element), shape)
@@ -84,7 +84,9 @@ def _extended(array: Any) -> Iterator[bytes]:
 
 
 ARRAY_RULES: dict[str, Rule] = {
-    "numpy.ndarray": Rule(_array, "class, dtype with byte order, shape and elements; objects one by one", "numpy.array([[1, 2]])"),
+    "numpy.ndarray": Rule(
+        _array, "class, dtype with byte order, shape and elements (NaNs by their bits, objects one by one)", "numpy.array([[1, 2]])"
+    ),
     "numpy.memmap": Rule(_array, "as an array; not by its file", 'numpy.memmap("grid", shape=(2, 3))', "refused"),
     "numpy.ma.MaskedArray": Rule(_masked, "as an array, with mask and fill value", "numpy.ma.array([1, 2], mask=[0, 1])", "refused"),
     "numpy.generic": Rule(_scalar, "class, dtype and bytes; not equal to Python's numbers", "numpy.float64(1.5)", "covered"),

@@ -120,8 +120,6 @@ def _content(value: Any, cls: type, builtin: type) -> Parts:
     parts: Parts = {"": CONTENT[builtin](value)}
     if builtin is tuple and hasattr(cls, "_fields"):
         parts["_fields"] = cls._fields
-    if builtin is tuple and hasattr(cls, "n_sequence_fields"):  # time.struct_time and its like hold more than their items
-        parts["__reduce__()"] = value.__reduce__()[1]
     return parts
 
 

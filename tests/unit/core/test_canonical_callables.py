@@ -177,6 +177,7 @@ def test_partials_cached_functions_and_descriptors():
         *(len, max, math.sqrt, json.dumps, [].append, [1].append, "a".upper, "b".upper, dict.fromkeys, collections.OrderedDict.fromkeys),
         *(str.upper, bytes.upper, str.lower, int.__add__, (1).__add__, (2).__add__, (1).__sub__, vars(dict)["fromkeys"]),
         *(types.FunctionType.__code__, types.FunctionType.__closure__, module_level.__code__, async_level.__code__),
+        module_level.__code__.replace(co_exceptiontable=b"1"),
     ]  # fmt: skip
 
     assert len(set(map(encode, distinct))) == len(distinct)

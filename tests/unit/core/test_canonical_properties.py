@@ -30,7 +30,7 @@ def same(one, other):
     """Say by other means than the encoding whether two values are the same by class and content."""
     if type(one) is not type(other):
         return False
-    if isinstance(one, float | Decimal):
+    if isinstance(one, float | Decimal | dt.datetime):  # whose == overlooks zeros, exponents and folds
         return repr(one) == repr(other)
     if isinstance(one, complex):
         return same(one.real, other.real) and same(one.imag, other.imag)
