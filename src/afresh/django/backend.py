@@ -205,6 +205,14 @@ class RedisCache(BaseCache):
         """See `clear`."""
         return await clearing.clear(self.engine.async_ports(), self._extent(), self._configuration.namespace)
 
+    # ---- after a request
+
+    def close(self, **kwargs: Any) -> None:  # noqa: ARG002  as Django has it
+        """Keep the connections: Django calls this at the end of each request. `get_cache().close()` closes them."""
+
+    async def aclose(self, **kwargs: Any) -> None:  # noqa: ARG002  as Django has it
+        """See `close`."""
+
     # ---- settings as requests
 
     def get_backend_timeout(self, timeout: Any = DEFAULT_TIMEOUT) -> float | None:
