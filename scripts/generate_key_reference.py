@@ -22,12 +22,12 @@ from itertools import groupby
 from pathlib import Path
 
 from afresh.core.canonical import KINDS, encode, render
-from afresh.core.canonical_arrays import ARRAY_RULES
-from afresh.core.canonical_callables import CALLABLE_RULES
-from afresh.core.canonical_frames import FRAME_RULES
-from afresh.core.canonical_models import MODEL_RULES
-from afresh.core.canonical_rule import Rule
-from afresh.core.canonical_values import VALUE_RULES
+from afresh.core.canonical.arrays import ARRAY_RULES
+from afresh.core.canonical.callables import CALLABLE_RULES
+from afresh.core.canonical.frames import FRAME_RULES
+from afresh.core.canonical.models import MODEL_RULES
+from afresh.core.canonical.rule import Rule
+from afresh.core.canonical.values import VALUE_RULES
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/reference/keys.md"
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from afresh.core.canonical import digest, encode, render
-from afresh.core.canonical_arrays import _data
+from afresh.core.canonical.arrays import _data
 from afresh.errors import UnkeyableArgument
 
 GRID = np.arange(12, dtype="<i4").reshape(3, 4)

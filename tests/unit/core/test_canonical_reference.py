@@ -7,8 +7,8 @@ import re
 import pytest
 
 from afresh.core.canonical import KINDS
-from afresh.core.canonical_identify import CONTENT, RULES, _known_bases
-from afresh.core.canonical_rule import class_name
+from afresh.core.canonical.identify import CONTENT, RULES, _known_bases
+from afresh.core.canonical.rule import class_name
 from scripts.generate_key_reference import _NAMES, PAGE, page
 
 EXAMPLES = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from afresh.core.canonical_rule import Parts, Rule
+from afresh.core.canonical.rule import Parts, Rule
 
 __all__ = ["FRAME_RULES"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from afresh.core.canonical_rule import Parts, Rule
+from afresh.core.canonical.rule import Parts, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from afresh.core.canonical_rule import Parts, Raw, Rule, type_name
+from afresh.core.canonical.rule import Parts, Raw, Rule, type_name
 from afresh.errors import UnkeyableArgument
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sys import byteorder
 from typing import TYPE_CHECKING, Any
 
-from afresh.core.canonical_rule import Parts, Raw, Rule
+from afresh.core.canonical.rule import Parts, Raw, Rule
 from afresh.errors import UnkeyableArgument
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import sys
 from types import FunctionType, MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from afresh.core.canonical_rule import HEAP_TYPE, Identity, Parts, Rule, class_name, is_found, type_name
+from afresh.core.canonical.rule import HEAP_TYPE, Identity, Parts, Rule, class_name, is_found, type_name
 from afresh.errors import UnkeyableArgument
 
 if TYPE_CHECKING:

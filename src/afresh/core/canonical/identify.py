@@ -11,12 +11,12 @@ from enum import Enum, Flag
 from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
-from afresh.core.canonical_arrays import ARRAY_RULES
-from afresh.core.canonical_callables import CALLABLE_RULES, identify_class
-from afresh.core.canonical_frames import FRAME_RULES
-from afresh.core.canonical_models import FIELDS, MODEL_RULES
-from afresh.core.canonical_rule import HEAP_TYPE, Identity, Parts, Rule, class_name, is_found, type_name
-from afresh.core.canonical_values import VALUE_RULES
+from afresh.core.canonical.arrays import ARRAY_RULES
+from afresh.core.canonical.callables import CALLABLE_RULES, identify_class
+from afresh.core.canonical.frames import FRAME_RULES
+from afresh.core.canonical.models import FIELDS, MODEL_RULES
+from afresh.core.canonical.rule import HEAP_TYPE, Identity, Parts, Rule, class_name, is_found, type_name
+from afresh.core.canonical.values import VALUE_RULES
 from afresh.errors import UnkeyableArgument
 
 if TYPE_CHECKING:
