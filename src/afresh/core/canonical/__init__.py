@@ -23,7 +23,7 @@ Bytes
         d<n>:<keys><values>  dict: the keys in the order of their encodings, then their values in that order
         o<module><name><n>:<names><values>
                              any other object: its class, the names of its parts (each a str as above) in the order of their
-                             code points, then the parts; the modules `canonical` say which parts a class has
+                             code points, then the parts; the modules beside this one say which parts a class has
         ^<n>;                the function or class that is open n levels further up (a function whose closure holds itself)
 
     A key carries ``:`` and a readable form of the arguments where they are few, short and plain, else ``#`` and 32 hex digits:
