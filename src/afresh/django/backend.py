@@ -207,10 +207,10 @@ class RedisCache(BaseCache):
 
     # ---- after a request
 
-    def close(self, **kwargs: Any) -> None:  # noqa: ARG002  as Django has it
+    def close(self, **kwargs: Any) -> None:
         """Keep the connections: Django calls this at the end of each request. `get_cache().close()` closes them."""
 
-    async def aclose(self, **kwargs: Any) -> None:  # noqa: ARG002  as Django has it
+    async def aclose(self, **kwargs: Any) -> None:
         """See `close`."""
 
     # ---- settings as requests
