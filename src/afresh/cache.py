@@ -80,6 +80,13 @@ class Cache(Facade):
         codecs = Codecs(codec, size_bytes(max_value_bytes, what="max_value_bytes"))
         super().__init__(Engine(url, namespace=Namespace(namespace), codecs=codecs, budget_s=budget_ms / 1000), defaults)
 
+    @classmethod
+    def _on(cls, engine: Engine, defaults: Defaults) -> Self:
+        """Return a cache on an engine that an integration has made."""
+        cache = cls.__new__(cls)
+        Facade.__init__(cache, engine, defaults)
+        return cache
+
     @cached_property
     def aio(self) -> AsyncCache:
         """The same cache for coroutines: same names, awaited."""

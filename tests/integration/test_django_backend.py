@@ -369,7 +369,7 @@ def test_functions_are_memoized_on_the_same_connections(cache, namespace):
     assert [double(2), double(2), double(3)] == [4, 4, 6]
     assert made == [2, 3]
     assert double.key(2).startswith("f:")
-    assert repr(behind) == f"<AliasCache namespace={namespace!r}>"
+    assert repr(behind) == f"<Cache namespace={namespace!r}>"
     cache.set("k", 1)
     assert cache.get("k") == 1
     assert behind.stats()["django"].hits == 1
@@ -389,7 +389,7 @@ def test_the_default_ttl_is_the_timeout_of_the_alias(use_caches, valkey, namespa
 def test_a_namespace_is_made_where_the_prefix_cannot_be_one(use_caches, valkey):
     use_caches(default={"LOCATION": "memory://"}, odd={"LOCATION": "memory://", "KEY_PREFIX": "a{b}"})
 
-    assert repr(get_cache()) == "<AliasCache namespace='django'>"
-    assert repr(get_cache("odd")).startswith("<AliasCache namespace='django-")
+    assert repr(get_cache()) == "<Cache namespace='django'>"
+    assert repr(get_cache("odd")).startswith("<Cache namespace='django-")
     caches["odd"].set("k", 1)
     assert caches["odd"].get_or_set("k", 2) == 1

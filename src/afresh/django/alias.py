@@ -8,17 +8,9 @@ from afresh.cache import Cache
 from afresh.core.units import MAX_TTL_MS
 from afresh.django.backend import RedisCache
 from afresh.django.configuration import ImproperlyConfiguredCache
-from afresh.facade import Defaults, Facade
-from afresh.runtime.engine import Engine
+from afresh.facade import Defaults
 
-__all__ = ["AliasCache", "get_cache"]
-
-
-class AliasCache(Cache):
-    """A `Cache` on the engine of an alias, whatever its URL and budget are."""
-
-    def __init__(self, engine: Engine, defaults: Defaults) -> None:
-        Facade.__init__(self, engine, defaults)
+__all__ = ["get_cache"]
 
 
 def get_cache(alias: str = DEFAULT_CACHE_ALIAS) -> Cache:
@@ -43,4 +35,4 @@ def get_cache(alias: str = DEFAULT_CACHE_ALIAS) -> Cache:
         )
     timeout_s = backend.get_backend_timeout()
     ttl_ms = MAX_TTL_MS if timeout_s is None else min(int(timeout_s * 1000), MAX_TTL_MS)
-    return AliasCache(backend.engine, Defaults(ttl_ms, stale_ttl_ms=0))
+    return Cache._on(backend.engine, Defaults(ttl_ms, stale_ttl_ms=0))  # noqa: SLF001  it is there for integrations

@@ -26,6 +26,8 @@ from afresh.errors import UndecodablePayload, UnencodableValue
 __all__ = ["DjangoValues"]
 
 _SALT: Final = "afresh.django.RedisCache"
+# What Django caches may be as large as the server takes: raising here would break a page that is served uncached elsewhere.
+_MAX_BYTES: Final = 512 * 2**20
 
 
 class _NoClasses(Classes):
@@ -52,7 +54,7 @@ class DjangoValues:
     schema: Final = 0
 
     def __init__(self) -> None:
-        self._plain = CodecValues(_PlainCodec())
+        self._plain = CodecValues(_PlainCodec(), max_bytes=_MAX_BYTES)
         self._pickled: tuple[list[object], CodecValues] | None = None
 
     def encode(self, value: object, /) -> Encoded:
@@ -90,5 +92,5 @@ class DjangoValues:
         secrets: list[Any] = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
         if self._pickled is None or self._pickled[0] != secrets:
             keys = [salted_hmac(_SALT, "", secret=secret, algorithm="sha256").digest() for secret in secrets]
-            self._pickled = secrets, CodecValues(PickleCodec(), Signer(keys))
+            self._pickled = secrets, CodecValues(PickleCodec(), Signer(keys), _MAX_BYTES)
         return self._pickled[1]
