@@ -69,6 +69,7 @@ class Facade:
     def __init__(self, engine: Engine, defaults: Defaults) -> None:
         self._engine = engine
         self._defaults = defaults
+        self._policy = Policy(defaults.ttl_ms)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} namespace={self._engine.namespace.name!r}>"
@@ -178,7 +179,8 @@ class Facade:
             function = namespace.tag_of(key.function) if isinstance(key, Key) and key.function else None
             needs = needs_of(namespace, function, tags)
         values = engine.values if kind is None else engine.codecs.values(kind)
-        return Request(namespace.names_of(key), needs, Policy(self._ttl_ms(ttl)), values, "keys", namespace)
+        policy = self._policy if ttl is MISSING else Policy(self._ttl_ms(ttl))
+        return Request(namespace.names_of(key), needs, policy, values, "keys", namespace)
 
     def _computed(self, key: str, ttl: Any, tags: Iterable[str]) -> Request:
         """Return the request of `get_or_compute`, whose ttl may be a function of the value."""

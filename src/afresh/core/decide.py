@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from afresh.core.envelope import FOR_EVER, SEEN_BYTES, Entry, parse
+from afresh.core.envelope import FOR_EVER, SEEN_BYTES, Entry, has_tags, parse
 from afresh.core.stamps import Needs, is_clean
-from afresh.errors import StoreError
 
 __all__ = ["Cause", "State", "Verdict", "classify", "undeclared"]
 
@@ -46,18 +45,22 @@ class Cause(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """What was found. `cause` is set unless the entry may be served; `seen` names what is there for a claim."""
+    """What was found. `cause` is set unless the entry may be served; `found` are the bytes there that are no entry."""
 
     state: State
     cause: Cause | None
     entry: Entry | None
-    seen: bytes
+    found: bytes = b""
+
+    @property
+    def seen(self) -> bytes:
+        """What names, in a claim, what is there."""
+        return self.found[:SEEN_BYTES] if self.entry is None else self.entry.prefix
 
 
 def undeclared(raw: object, needs: Needs) -> list[bytes]:
     """Return the hashes of the tags that the entry depends on and the caller did not declare: their stamps must be read, too."""
-    entry = parse(raw) if isinstance(raw, bytes) else None
-    if entry is None or not entry.tags:
+    if not isinstance(raw, bytes) or not has_tags(raw) or (entry := parse(raw)) is None:
         return []
     declared = {tag.hash for tag in needs.tags}
     return [name for name in entry.tag_stamps() if name not in declared]
@@ -84,27 +87,25 @@ def classify(
         stale_ttl_ms: how long after its ttl the caller would take the entry.
         others: the stamps of `undeclared` tags, by hash.
     """
-    if raw is None:
-        return Verdict(State.MISS, Cause.COLD, None, b"")
-    if isinstance(raw, StoreError):  # a list or a hash, put there by somebody else
-        return Verdict(State.MISS, Cause.FOREIGN, None, b"")
-    assert isinstance(raw, bytes)
-    entry = parse(raw)
+    entry = parse(raw) if isinstance(raw, bytes) else None
     if entry is None:
-        return Verdict(State.MISS, Cause.FOREIGN, None, raw[:SEEN_BYTES])
+        if raw is None:
+            return Verdict(State.MISS, Cause.COLD, None)
+        # Bytes of somebody else's, or, where the store refused to GET it, a list or a hash.
+        return Verdict(State.MISS, Cause.FOREIGN, None, raw if isinstance(raw, bytes) else b"")
     if entry.schema != schema:
-        return Verdict(State.MISS, Cause.SCHEMA, entry, entry.prefix)
+        return Verdict(State.MISS, Cause.SCHEMA, entry)
     if entry.vector != needs.vector(stamps) or entry.flags & 3 != needs.flags:
         cause = _mismatch(entry, stamps, needs, others or {})
         if cause is not None:
-            return Verdict(State.MISS, cause, entry, entry.prefix)
+            return Verdict(State.MISS, cause, entry)
     # A writer whose clock ran ahead gains nothing by it: its entry counts as created now.
     until = entry.fresh_until_ms - max(0, entry.created_ms - now_ms)
     if entry.fresh_until_ms == FOR_EVER or now_ms < until:
-        return Verdict(State.FRESH, None, entry, entry.prefix)
+        return Verdict(State.FRESH, None, entry)
     if now_ms < until + stale_ttl_ms:
-        return Verdict(State.STALE, None, entry, entry.prefix)
-    return Verdict(State.EXPIRED, Cause.EXPIRED, entry, entry.prefix)
+        return Verdict(State.STALE, None, entry)
+    return Verdict(State.EXPIRED, Cause.EXPIRED, entry)
 
 
 def _mismatch(entry: Entry, stamps: Sequence[object], needs: Needs, others: Mapping[bytes, object]) -> Cause | None:

@@ -27,7 +27,7 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
-__all__ = ["FOR_EVER", "HEADER_BYTES", "MAX_TAGS", "SEEN_BYTES", "Entry", "Flag", "pack_prefix", "parse"]
+__all__ = ["FOR_EVER", "HEADER_BYTES", "MAX_TAGS", "SEEN_BYTES", "Entry", "Flag", "has_tags", "pack_prefix", "parse"]
 
 _HEADER = struct.Struct("<2sBBBBHQQII")
 _MAGIC: Final = b"\xaf\xfe"
@@ -37,6 +37,7 @@ MAX_TAGS: Final = 255
 FOR_EVER: Final = 2**64 - 1
 # What names bytes that are no envelope in a claim: their beginning.
 SEEN_BYTES: Final = 64
+_TAGS_AT: Final = 5
 _MAX_COST: Final = 2**32 - 1
 
 
@@ -96,6 +97,11 @@ def parse(raw: bytes) -> Entry | None:
     if len(raw) < offset:
         return None
     return Entry(flags, codec, created, until, cost, schema, dictionary, tags, offset, raw)
+
+
+def has_tags(raw: bytes) -> bool:
+    """Say whether these bytes, if they are an entry, depend on tags: `parse` without the work."""
+    return len(raw) > _TAGS_AT and raw[_TAGS_AT] > 0
 
 
 def pack_prefix(

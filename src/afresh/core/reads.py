@@ -44,42 +44,47 @@ async def look(ports: Ports, request: Request) -> Verdict:
     Raises:
         StoreError: if the server failed.
     """
-    return (await _look_many(ports, (request,)))[0]
+    replies = await ports.store.flight((Get(request.names.value), *request.needs.reads))
+    if StoreRefused in map(type, replies):
+        _raise_failures(replies)
+    raw, *stamps = replies
+    hashes = undeclared(raw, request.needs)
+    others = await _others(ports, request, hashes) if hashes else {}
+    return _verdict(ports, request, raw, stamps, others)
 
 
 async def _look_many(ports: Ports, requests: Sequence[Request]) -> list[Verdict]:
     """Look for several entries of one namespace, all in the same one or two round trips."""
     reads = stamp_reads(requests)
     replies = await ports.store.flight((*[Get(request.names.value) for request in requests], *reads))
-    for reply in replies:
-        if isinstance(reply, StoreRefused) and reply.code != "WRONGTYPE":  # loading, busy, no permission: nothing is known of the entry
-            raise reply
-    raws = replies[: len(requests)]
-    stamps = dict(zip(reads, replies[len(requests) :], strict=True))
-    others = await _others(ports, requests, raws)
-    now_ms = ports.clock.now_ms()
+    _raise_failures(replies)
+    raws, stamps = replies[: len(requests)], dict(zip(reads, replies[len(requests) :], strict=True))
+    hashes = dict.fromkeys(name for request, raw in zip(requests, raws, strict=True) for name in undeclared(raw, request.needs))
+    others = await _others(ports, requests[0], list(hashes)) if hashes else {}
     return [
-        classify(
-            raw,
-            [stamps[get] for get in request.needs.reads],
-            request.needs,
-            schema=request.values.schema,
-            now_ms=now_ms,
-            stale_ttl_ms=request.policy.stale_ttl_ms,
-            others=others,
-        )
+        _verdict(ports, request, raw, [stamps[get] for get in request.needs.reads], others)
         for request, raw in zip(requests, raws, strict=True)
     ]
 
 
-async def _others(ports: Ports, requests: Sequence[Request], raws: Sequence[object]) -> dict[bytes, object]:
+def _raise_failures(replies: Sequence[object]) -> None:
+    """Raise the first refusal that says nothing of the entry: loading, busy, no permission. WRONGTYPE does: it is somebody else's."""
+    for reply in replies:
+        if isinstance(reply, StoreRefused) and reply.code != "WRONGTYPE":
+            raise reply
+
+
+async def _others(ports: Ports, request: Request, hashes: Sequence[bytes]) -> dict[bytes, object]:
     """Read the stamps that entries carry and their readers did not declare."""
-    namespace = requests[0].namespace
-    hashes = [name for request, raw in zip(requests, raws, strict=True) for name in undeclared(raw, request.needs)]
-    if namespace is None or not hashes:
+    namespace = request.namespace
+    if namespace is None:
         return {}
-    hashes = list(dict.fromkeys(hashes))
     return dict(zip(hashes, await ports.store.flight([Get(namespace.stamp_key(name)) for name in hashes]), strict=True))
+
+
+def _verdict(ports: Ports, request: Request, raw: object, stamps: Sequence[object], others: dict[bytes, object]) -> Verdict:
+    schema, stale_ttl_ms = request.values.schema, request.policy.stale_ttl_ms
+    return classify(raw, stamps, request.needs, schema=schema, now_ms=ports.clock.now_ms(), stale_ttl_ms=stale_ttl_ms, others=others)
 
 
 def stamp_reads(requests: Sequence[Request]) -> Sequence[Get]:
@@ -90,8 +95,12 @@ def stamp_reads(requests: Sequence[Request]) -> Sequence[Get]:
 
 
 async def read(ports: Ports, request: Request) -> tuple[Hit | None, Verdict]:
-    """Look and decode. A failing server, or bytes that do not decode, are a miss with that cause."""
-    return (await read_many(ports, (request,)))[0]
+    """Look and decode. A failing server, or bytes that do not decode, are a miss with that cause. Cost: as `look`."""
+    try:
+        verdict = await look(ports, request)
+    except StoreError as error:
+        return None, _unavailable(ports, error)
+    return decoded(request, verdict)
 
 
 async def read_many(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit | None, Verdict]]:
@@ -99,9 +108,13 @@ async def read_many(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit
     try:
         verdicts = await _look_many(ports, requests)
     except StoreError as error:
-        ports.events.suppressed("read", error)
-        verdicts = [Verdict(State.MISS, Cause.UNAVAILABLE, None, b"")] * len(requests)
+        return [(None, _unavailable(ports, error))] * len(requests)
     return [decoded(request, verdict) for request, verdict in zip(requests, verdicts, strict=True)]
+
+
+def _unavailable(ports: Ports, error: StoreError) -> Verdict:
+    ports.events.suppressed("read", error)
+    return Verdict(State.MISS, Cause.UNAVAILABLE, None)
 
 
 def decoded(request: Request, verdict: Verdict) -> tuple[Hit | None, Verdict]:

@@ -30,7 +30,10 @@ __all__ = ["add", "drop", "get", "get_many", "incr", "invalidate", "peek", "put"
 
 async def get(ports: Ports, request: Request, default: Any) -> Any:
     """Return the stored value, or the default. Cost: 1 round trip."""
-    return (await get_many(ports, [request], default))[0]
+    if bypassed():
+        return default
+    hit, verdict = await read(ports, request)
+    return _counted(ports, request, hit, verdict.cause, default)
 
 
 async def get_many(ports: Ports, requests: Sequence[Request], default: Any) -> list[Any]:

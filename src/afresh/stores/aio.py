@@ -19,7 +19,7 @@ from afresh.core.ops import Op
 from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.address import Address
 from afresh.stores.replies import refused, unavailable
-from afresh.stores.scripts import Word, deliver, packed_flight
+from afresh.stores.scripts import deliver
 from afresh.stores.server_time import ServerTime
 
 if TYPE_CHECKING:
@@ -61,19 +61,18 @@ class AsyncStore:
         if link is not None:
             await link.aclose()
 
-    async def _exchange(self, commands: list[tuple[Word, ...]], *, again: bool) -> list[Any]:
+    async def _exchange(self, packed: bytes, count: int, *, again: bool) -> list[Any]:
         loop = asyncio.get_running_loop()
         link = self._links.get(loop)
         if link is None:
             link = self._links[loop] = _Link(self._address, self._budget_s, self._time, self._revive)
-        packed = packed_flight(commands)
         was_open = link.is_open
         try:
             wire = link.wire if was_open and link.wire is not None else await link.open()
-            return await wire.send(packed, len(commands))
+            return await wire.send(packed, count)
         except _LostError as error:
             if was_open and again:
-                return await self._exchange(commands, again=False)
+                return await self._exchange(packed, count, again=False)
             raise unavailable(self._address.shown, error) from error
         except TimeoutError as error:
             raise unavailable(self._address.shown, error) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -13,22 +13,17 @@ from hiredis import pack_command
 from afresh.core.ops import COMMANDS, SCRIPTS, Incr, Op, Scan
 from afresh.errors import StoreRefused
 
-__all__ = ["Exchange", "Script", "Word", "deliver", "packed_flight", "script", "words"]
+__all__ = ["Exchange", "Script", "Word", "deliver", "packed", "script", "words"]
 
 Word: TypeAlias = str | bytes | int
 
 
 class Exchange(Protocol):
-    """Sends commands in one write and returns their replies; sends them `again` on a new connection if theirs was lost."""
+    """Sends packed commands in one write, and once more on a new connection if theirs was lost and they may be sent `again`."""
 
-    def __call__(self, commands: list[tuple[Word, ...]], *, again: bool) -> Awaitable[list[Any]]:
+    def __call__(self, packed: bytes, count: int, *, again: bool) -> Awaitable[list[Any]]:
         """Return the replies, in order."""
         ...
-
-
-def packed_flight(commands: Iterable[tuple[Word, ...]]) -> bytes:
-    """Return commands as the server reads them."""
-    return b"".join([pack_command(command) for command in commands])  # type: ignore[arg-type]  # hiredis declares one word, takes many
 
 
 class Script(NamedTuple):
@@ -65,20 +60,24 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
     return (*head, *fields)
 
 
+def packed(op: Op, *, with_source: bool = False) -> bytes:
+    """Return an operation as the server reads it. See `words`."""
+    data: bytes = pack_command(words(op, with_source=with_source))  # type: ignore[arg-type]  # hiredis declares one word, takes many
+    return data
+
+
 async def deliver(exchange: Exchange, batch: Sequence[Op]) -> list[Any]:
     """Exchange a flight, and tell the server the source of scripts that it does not know yet.
 
     A script that runs in the second exchange runs after the rest of its flight: no flow relies on the order within one.
     """
     # All may be repeated after their connection was lost but adding to a number.
-    replies = await exchange([words(op) for op in batch], again=not any(op.__class__ is Incr for op in batch))
-    unknown = [at for at, (op, reply) in enumerate(zip(batch, replies, strict=True)) if _is_unknown(op, reply)]
-    if unknown:
-        told = await exchange([words(batch[at], with_source=True) for at in unknown], again=False)
-        for at, reply in zip(unknown, told, strict=True):
-            replies[at] = reply
+    again = Incr not in map(type, batch)
+    replies = await exchange(b"".join(map(packed, batch)), len(batch), again=again)
+    if StoreRefused in map(type, replies):
+        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, StoreRefused) and reply.code == "NOSCRIPT"]
+        if unknown:
+            sources = b"".join([packed(batch[at], with_source=True) for at in unknown])
+            for at, reply in zip(unknown, await exchange(sources, len(unknown), again=False), strict=True):
+                replies[at] = reply
     return replies
-
-
-def _is_unknown(op: Op, reply: object) -> bool:
-    return isinstance(reply, StoreRefused) and reply.code == "NOSCRIPT" and op.__class__ in SCRIPTS

@@ -6,9 +6,12 @@ is noticed on use, and the flight sent once more on a new one. After a fork the 
 
 from __future__ import annotations
 
+import select
+import socket
+import struct
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hiredis import Reader, ReplyError, pack_command
 
@@ -16,7 +19,7 @@ from afresh.core.ops import Op
 from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.address import Address
 from afresh.stores.replies import refused, unavailable
-from afresh.stores.scripts import Word, deliver, packed_flight
+from afresh.stores.scripts import deliver
 from afresh.stores.server_time import ServerTime
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ __all__ = ["SyncStore"]
 
 _KEEP_IDLE = 64
 _READ_BYTES = 65536
+_LARGE_BYTES = 65536
 
 
 class SyncStore:
@@ -59,22 +63,21 @@ class SyncStore:
         for line in idle:
             line.close()
 
-    async def _exchange(self, commands: list[tuple[Word, ...]], *, again: bool) -> list[Any]:
-        packed = packed_flight(commands)
+    async def _exchange(self, packed: bytes, count: int, *, again: bool) -> list[Any]:
         idle = self._idle
         try:
             line = idle.pop()
         except IndexError:
             line, again = self._connect_or_revive(), False
         try:
-            replies = line.exchange(packed, len(commands))
+            replies = line.exchange(packed, count)
         except BaseException as error:
             line.close()
             if not isinstance(error, OSError):
                 raise
             if again and not isinstance(error, TimeoutError):
                 self.close()  # the others have been idle for longer
-                return await self._exchange(commands, again=False)
+                return await self._exchange(packed, count, again=False)
             raise unavailable(self._address.shown, error) from error
         if self._idle is idle and len(idle) < _KEEP_IDLE:
             idle.append(line)
@@ -121,15 +124,26 @@ class SyncStore:
 
 
 class _Line:
-    """One connection: redis-py's socket, and a parser of our own."""
+    """One connection: redis-py's socket, and a parser of our own.
 
-    __slots__ = ("_budget_s", "_connection", "_reader", "_socket")
+    A plain socket blocks, and the kernel ends a call that takes too long: Python's own timeouts cost a poll before each call. What the
+    kernel's do not bound is bounded otherwise: a server that dribbles by polling after the first piece, large writes by Python's timeout.
+    A TLS socket knows Python's timeouts only.
+    """
+
+    __slots__ = ("_budget_s", "_connection", "_is_plain", "_reader", "_socket")
 
     def __init__(self, connection: AbstractConnection, budget_s: float) -> None:
         self._connection = connection  # keeps the socket alive, and closes it
-        self._socket: Any = connection._sock  # noqa: SLF001  redis-py offers no other way to the socket
+        self._socket = cast("socket.socket", connection._sock)  # noqa: SLF001  redis-py offers no other way to the socket
         self._reader = Reader()
         self._budget_s = budget_s
+        self._is_plain = self._socket.__class__ is socket.socket
+        if self._is_plain:
+            limit = struct.pack("ll", int(budget_s), int(budget_s % 1 * 1e6))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+            self._socket.settimeout(None)
 
     def exchange(self, packed: bytes, count: int) -> list[Any]:
         """Send, and read that many replies, all within the budget.
@@ -138,24 +152,55 @@ class _Line:
             OSError: TimeoutError when the time is up. The connection is of no use then, nor after any other exception.
         """
         deadline = time.monotonic() + self._budget_s
-        gets, feed, sock = self._reader.gets, self._reader.feed, self._socket
-        sock.sendall(packed)
+        try:
+            self._send(packed)
+            return self._receive(count, deadline)
+        except BlockingIOError:
+            msg = "the kernel's timeout"
+            raise TimeoutError(msg) from None
+
+    def _send(self, packed: bytes) -> None:
+        if self._is_plain and len(packed) > _LARGE_BYTES:
+            self._socket.settimeout(self._budget_s)
+            self._socket.sendall(packed)
+            self._socket.settimeout(None)
+        else:
+            self._socket.sendall(packed)
+
+    def _receive(self, count: int, deadline: float) -> list[Any]:
+        gets, feed, recv = self._reader.gets, self._reader.feed, self._socket.recv
         replies: list[Any] = []
+        data = recv(_READ_BYTES)
         while True:
-            reply = gets()
-            while reply is not False:
-                replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
-                if len(replies) == count:
-                    sock.settimeout(self._budget_s)
-                    return replies
-                reply = gets()
-            data = sock.recv(_READ_BYTES)
             if not data:
                 msg = "the server closed the connection"
                 raise ConnectionError(msg)
             feed(data)
-            # The timeout of a socket is per call: a server that dribbles must not be waited for longer than the budget.
-            sock.settimeout(max(deadline - time.monotonic(), 0.001))
+            reply = gets()
+            while reply is not False:
+                replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
+                if len(replies) == count:
+                    return replies
+                reply = gets()
+            data = self._receive_more(deadline)
+
+    def _receive_more(self, deadline: float) -> bytes:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        if self._is_plain:
+            poll = select.poll()
+            poll.register(self._socket, select.POLLIN)
+            if not poll.poll(left * 1000):
+                raise TimeoutError
+            data: bytes = self._socket.recv(_READ_BYTES)
+            return data
+        self._socket.settimeout(left)
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        finally:
+            self._socket.settimeout(self._budget_s)
+        return data
 
     def close(self) -> None:
         self._connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
