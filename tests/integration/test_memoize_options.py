@@ -363,3 +363,42 @@ def test_a_hundred_ids_cost_one_round_trip(valkey: Server, namespace: str) -> No
         values(range(100))
         calls = {name: stats["calls"] for name, stats in valkey.command("INFO", "commandstats").items()}
         assert calls["cmdstat_get"] == 102
+
+
+# --- stamps --------------------------------------------------------------------------------------------------------
+def test_a_result_is_kept_though_its_compute_took_longer_than_its_ttl(cache: Cache) -> None:
+    @cache.memoize(ttl="200ms", tags=["group"])
+    def slow() -> list[int]:
+        time.sleep(0.5)
+        return []
+
+    slow()
+    assert slow.peek() is not None
+
+
+def test_an_exception_may_be_kept_for_longer_than_a_result(cache: Cache) -> None:
+    calls: list[int] = []
+
+    @cache.memoize(ttl="100ms", tags=["group"], negative={LookupError: "1h"})
+    def fails() -> None:
+        calls.append(1)
+        raise LookupError
+
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            fails()
+        time.sleep(0.3)
+    assert calls == [1]
+
+
+def test_what_is_not_stored_leaves_no_tags_stamp_for_ever(valkey: Server, namespace: str) -> None:
+    with Cache(valkey.url, namespace=namespace, budget="10s") as cache:
+
+        @cache.memoize(ttl=0, tags=["user:{user_id}"])
+        def user(user_id: int) -> int:
+            return user_id
+
+        assert user(7) == 7
+        cache.set("k", 1, ttl=0, tags=["group"])
+    names = list(valkey.keys())
+    assert sum(not key.has_ttl for key in names) == 2, "the namespace's stamp and the function's"

@@ -24,7 +24,7 @@ from afresh.core.commits import Claim, abandon, commit, release
 from afresh.core.decide import Cause, Verdict
 from afresh.core.envelope import parse
 from afresh.core.ops import Claim as ClaimOp, Seize, Stamp
-from afresh.core.policy import LEASE_MS, POLL_MS, hard_ttl_ms, tag_ttl_ms
+from afresh.core.policy import LEASE_MS, POLL_MS, tag_ttl_ms
 from afresh.core.ports import Flight, Outcome, Ports
 from afresh.core.reads import Hit, Request, hit_of, read, read_many
 from afresh.core.stamps import STAMP_BYTES, Needs
@@ -167,8 +167,8 @@ def _claimed(
 
 
 def _stamping(ports: Ports, request: Request) -> list[Stamp]:
-    px_ms = hard_ttl_ms(request.policy.ttl_ms, request.policy.stale_ttl_ms)
-    return request.needs.stamping(new_stamps(ports, request.needs), tag_ttl_ms(px_ms))
+    px_ms = tag_ttl_ms(request.policy.longest_ttl_ms, request.policy.stale_ttl_ms)
+    return request.needs.stamping(new_stamps(ports, request.needs), px_ms)
 
 
 def _computing(

@@ -42,6 +42,11 @@ class Policy:
         """Return how long an entry with this value is fresh."""
         return self.ttl_ms if self.ttl_of is None else self.ttl_of(value)
 
+    @property
+    def longest_ttl_ms(self) -> int | None:
+        """The longest ttl that an entry may get, whatever the compute returns or raises."""
+        return None if self.ttl_ms is None else max([self.ttl_ms, *(ttl_ms for _, ttl_ms in self.negative)])
+
     def negative_ttl_ms(self, error: BaseException) -> int | None:
         """Return how long an exception is kept; None if it is not. The first declaration that fits counts."""
         return next((ttl_ms for kind, ttl_ms in self.negative if isinstance(error, kind)), None)
@@ -52,6 +57,6 @@ def hard_ttl_ms(ttl_ms: int | None, stale_ttl_ms: int) -> int:
     return 0 if ttl_ms is None else max(ttl_ms, min(ttl_ms + stale_ttl_ms, MAX_TTL_MS))
 
 
-def tag_ttl_ms(hard_ms: int) -> int:
-    """Return the least PX of a tag's stamp under which an entry of that PX is stored: it must outlive the entry."""
-    return 2 * hard_ms
+def tag_ttl_ms(ttl_ms: int | None, stale_ttl_ms: int) -> int:
+    """Return the least PX of a tag's stamp under which an entry is computed; 0 for ever. It must outlive compute and entry."""
+    return 0 if ttl_ms is None else LEASE_MS + 2 * hard_ttl_ms(ttl_ms, stale_ttl_ms)

@@ -44,7 +44,7 @@ def _ensured(replies: Sequence[Any]) -> Sequence[Any]:
 
 async def _vectors(ports: Ports, requests: Sequence[Request], ttl_ms: int | None) -> list[bytes | None]:
     """Return the stamps of each as they are now; None while a transaction keeps a tag dirty. Cost: 1 round trip; none without stamps."""
-    px_ms = tag_ttl_ms(hard_ttl_ms(ttl_ms, requests[0].policy.stale_ttl_ms))
+    px_ms = tag_ttl_ms(ttl_ms, requests[0].policy.stale_ttl_ms)
     needs = dict.fromkeys(request.needs for request in requests)
     stamping = {op.key: op for each in needs for op in each.stamping(new_stamps(ports, each), px_ms)}
     replies = _ensured(await ports.store.flight(list(stamping.values()))) if stamping else ()
@@ -202,8 +202,8 @@ async def touch(ports: Ports, request: Request) -> bool:
         return False
     others: dict[bytes, object] = {}
     if entry.tags and request.namespace is not None:  # their stamps must live as long as the entry now does
-        hashes = list(entry.tag_stamps())
-        extend = [Stamp(request.namespace.stamp_key(name), ports.token(STAMP_BYTES), tag_ttl_ms(px_ms)) for name in hashes]
+        hashes, stamps_ms = list(entry.tag_stamps()), tag_ttl_ms(ttl_ms, policy.stale_ttl_ms)
+        extend = [Stamp(request.namespace.stamp_key(name), ports.token(STAMP_BYTES), stamps_ms) for name in hashes]
         others = dict(zip(hashes, _ensured(await ports.store.flight(extend)), strict=True))
     verdict = classify(reply, stamps, needs, schema=entry.schema, now_ms=ports.clock.now_ms(), others=others)
     return verdict.cause is None
