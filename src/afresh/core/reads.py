@@ -15,7 +15,7 @@ from afresh.core.ports import Ports, Values
 from afresh.core.stamps import Needs
 from afresh.errors import StoreError, StoreRefused, UndecodablePayload
 
-__all__ = ["Hit", "Request", "decoded", "hit_of", "look", "read", "read_many", "stamp_reads"]
+__all__ = ["Hit", "Request", "decoded", "hit_of", "judge", "look", "read", "read_many", "stamp_reads"]
 
 
 class Request(NamedTuple):
@@ -48,6 +48,11 @@ async def look(ports: Ports, request: Request) -> Verdict:
     if StoreRefused in map(type, replies):
         _raise_failures(replies)
     raw, *stamps = replies
+    return await judge(ports, request, raw, stamps)
+
+
+async def judge(ports: Ports, request: Request, raw: object, stamps: Sequence[object]) -> Verdict:
+    """Classify what was found, with the stamps that the request needs. Cost: 1 round trip for an entry with undeclared tags, else none."""
     hashes = undeclared(raw, request.needs)
     others = await _others(ports, request, hashes) if hashes else {}
     return _verdict(ports, request, raw, stamps, others)

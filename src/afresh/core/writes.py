@@ -17,7 +17,7 @@ from afresh.core.keys import Names
 from afresh.core.ops import Bump, Incr, Invalidate, Op, Put, Stamp, Swap, Touch, Unlink
 from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Ports
-from afresh.core.reads import Request, decoded, look
+from afresh.core.reads import Request, decoded, judge, look
 from afresh.core.stamps import STAMP_BYTES
 from afresh.errors import NotAnInteger, StoreError, StoreRefused, StoreUnavailable, UndecodablePayload
 
@@ -127,7 +127,7 @@ async def _found(ports: Ports, request: Request) -> Verdict:
 async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int | None:
     """Add to an integer and return the sum; its lifetime stays. Without a valid entry: begin at 0, or return None.
 
-    Cost: 1 round trip; 2 more to begin, or for sums beyond 15 digits.
+    Cost: 1 round trip; 1 more for an entry with tags; 2 more to begin, or for sums beyond 15 digits.
 
     Raises:
         NotAnInteger: if the entry holds something else.
@@ -137,7 +137,7 @@ async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int 
     for _ in range(_TRIES):
         answer, *stamps = _ensured(await ports.store.flight((Incr(names.value, names.lease, by), *needs.reads)))
         raw = answer[1] if answer[0] >= 0 else None
-        verdict = classify(raw, stamps, needs, schema=request.values.schema, now_ms=ports.clock.now_ms())
+        verdict = await judge(ports, request, raw, stamps)
         if verdict.cause is None and verdict.entry is not None:
             total = _integer(request, verdict.entry)
             if answer[0] == 1:

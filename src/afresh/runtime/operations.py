@@ -111,12 +111,16 @@ async def touch(ports: Ports, request: Request) -> bool:
 
 
 async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int | None:
-    """Add to a number. Cost: 1 round trip; 3 for the first.
+    """Add to a number. Cost: 1 round trip; 2 with tags; 3 for the first.
 
     Raises:
+        TypeError: if `by` is no int.
         NotAnInteger: if something else is stored.
         StoreError: if the server failed.
     """
+    if not isinstance(by, int) or isinstance(by, bool):
+        msg = f"incr() adds whole numbers, not {type(by).__name__}: by=1."
+        raise TypeError(msg)
     return await writes.incr(ports, request, by, create=create)
 
 
