@@ -180,6 +180,29 @@ def test_threads_of_one_process_compute_each_row_once(cache: Cache) -> None:
     assert sorted(rows) == list(range(1, 51))
 
 
+def test_a_known_row_waits_for_nobody(cache: Cache) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    @cache.recurrence(base={0: 1}, name="factorial")
+    def factorial(n: int, previous: int) -> int:
+        if n == 20:
+            begun.set()
+            end.wait(10)
+        return n * previous
+
+    factorial(10)
+    growing = threading.Thread(target=factorial, args=(30,))
+    growing.start()
+    try:
+        assert begun.wait(10)
+        started = time.monotonic()
+        assert factorial(5) == math.factorial(5)
+        assert time.monotonic() - started < 5
+    finally:
+        end.set()
+        growing.join()
+
+
 def test_bypass_computes_from_the_base(cache: Cache) -> None:
     rows: list[int] = []
     factorial = factorial_of(cache, rows)

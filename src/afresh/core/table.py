@@ -106,21 +106,17 @@ async def obtain(ports: Ports, table: Table, n: int) -> Row | Resume:
     Cost: 1 round trip for a row; 3 to resume, 4 to begin the table.
     """
     deadline_us = ports.clock.ticks_us() + 1000 * WAIT_MS
-    seat = ports.flights.follow(table.key)
     while True:
-        if seat is None:
-            found = await _look_up(ports, table, n)
-            if isinstance(found, Row):
-                return found
-            place = ports.flights.enter(table.key)
-            if place is None:
-                return found
-            if place.leads:
-                return await _lead(ports, table, n, place)
-            seat = place
-        if await ports.flights.wait(seat, (deadline_us - ports.clock.ticks_us()) / 1000) is None:
+        found = await _look_up(ports, table, n)  # first of all: a row that is there waits for nobody
+        if isinstance(found, Row):
+            return found
+        place = ports.flights.enter(table.key)
+        if place is None:
+            return found
+        if place.leads:
+            return await _lead(ports, table, n, place)
+        if await ports.flights.wait(place, (deadline_us - ports.clock.ticks_us()) / 1000) is None:
             return await _look_up(ports, table, n)
-        seat = None
 
 
 async def _lead(ports: Ports, table: Table, n: int, flight: Flight) -> Row | Resume:
