@@ -20,7 +20,13 @@ def _boolean(text: str) -> bool:
     return text.lower() in {"true", "1", "yes"}
 
 
-_NETWORK: Final[Mapping[str, Callable[[str], Any]]] = {"db": int, "client_name": str}
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
+
+
+_NETWORK: Final[Mapping[str, Callable[[str], Any]]] = {"db": _number, "client_name": str}
 _TLS: Final[Mapping[str, Callable[[str], Any]]] = {
     "ssl_ca_certs": str,
     "ssl_ca_path": str,
@@ -35,7 +41,7 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Callable[[str], Any]]]] = MappingProxy
         "redis": _NETWORK,
         "rediss": {**_NETWORK, **_TLS},
         "unix": _NETWORK,
-        "memory": {"max_entries": int},
+        "memory": {"max_entries": _number},
         "embedded": {},
     }
 )
@@ -68,7 +74,11 @@ def parse_url(url: str) -> Address:
         # What was passed may be a password or a host with one: it is not repeated.
         msg = f"a cache's URL must look like redis://localhost:6379/0; what was given has no scheme. One of: {_schemes()}."
         raise ConfigurationError(msg)
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its message repeats user and password
+        msg = "the host of a cache's URL cannot be read: write redis://user:password@host:6379/0, odd characters escaped as %.."
+        raise ConfigurationError(msg) from None
     if parts.scheme in _LATER:
         msg = f"{parts.scheme}:// is not available in this version: use redis:// to one primary."
         raise NotAvailable(msg)
@@ -92,6 +102,9 @@ def _schemes() -> str:
 
 
 def _query(parts: SplitResult) -> dict[str, Any]:
+    if "@" in parts.query:  # what was taken for options is the end of a password
+        msg = f"a {parts.scheme}:// URL has an '@' among its options: escape a '?' in the password as %3F, an '@' in an option as %40."
+        raise ConfigurationError(msg)
     known = _OPTIONS[parts.scheme]
     options: dict[str, Any] = {}
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
@@ -104,7 +117,7 @@ def _query(parts: SplitResult) -> dict[str, Any]:
         try:
             options[name] = known[name](text)
         except ValueError:
-            msg = f"option {name}={text!r} in a {parts.scheme}:// URL is not a {'number' if known[name] is int else 'yes or no'}."
+            msg = f"option {name}={text!r} in a {parts.scheme}:// URL is not a {'number' if known[name] is _number else 'yes or no'}."
             raise ConfigurationError(msg) from None
     return options
 
@@ -113,7 +126,7 @@ def _local(parts: SplitResult, options: dict[str, Any]) -> Address:
     path = unquote(parts.path) or None
     if parts.netloc or (parts.scheme == "memory" and path):
         form = "embedded:///an/absolute/directory (three slashes)" if parts.scheme == "embedded" else "memory://"
-        msg = f"a {parts.scheme}:// URL names no host: write {form}."
+        msg = f"{parts.scheme}:// takes no host: write {form}."
         raise ConfigurationError(msg)
     return Address(parts.scheme, f"{parts.scheme}://{path or ''}", path, options)
 
