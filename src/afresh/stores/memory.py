@@ -146,7 +146,7 @@ class MemoryStore:
         if not self._is_there(op.value, op.seen):
             return [0, self._bytes(op.value) or b""]
         holder = self._bytes(op.lease)
-        if holder is not None:
+        if holder not in {None, op.mark}:
             return [2, holder]
         self._store(op.lease, op.mark, op.lease_ms)
         return [1]
