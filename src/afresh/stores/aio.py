@@ -13,12 +13,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from hiredis import Reader, ReplyError, pack_command
+from hiredis import ProtocolError, Reader, ReplyError, pack_command
 
 from afresh.core.ops import Op
 from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.address import Address
-from afresh.stores.replies import refused, unavailable
+from afresh.stores.replies import not_connected, refused, unavailable
 from afresh.stores.scripts import deliver
 from afresh.stores.server_time import ServerTime
 
@@ -140,7 +140,7 @@ class _Link:
             else:
                 await connection.disconnect(nowait=True)
             if isinstance(error, (RedisError, OSError)):
-                raise unavailable(self._address.shown, error) from error
+                raise not_connected(self._address.shown, error) from error
             raise
         if isinstance(told, StoreError):
             wire.close()
@@ -241,6 +241,12 @@ class _Wire(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        try:
+            self._receive(data)
+        except (ProtocolError, IndexError):  # nonsense, or more replies than commands
+            self.close(_LostError("what answers is no Redis or Valkey"))
+
+    def _receive(self, data: bytes) -> None:
         self._reader.feed(data)
         gets = self._reader.gets
         while (reply := gets()) is not False:

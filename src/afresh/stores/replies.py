@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from afresh.errors import StoreRefused, StoreUnavailable
+from afresh.errors import StoreError, StoreRefused, StoreUnavailable
 
-__all__ = ["refused", "unavailable"]
+__all__ = ["not_connected", "refused", "unavailable"]
 
 _ADVICE = {
     "OOM": "The server is full: raise maxmemory, or set a maxmemory-policy that evicts (allkeys-lfu suits a cache).",
@@ -20,11 +20,21 @@ _ADVICE = {
 }
 
 
-def refused(text: str) -> StoreRefused:
+def refused(text: str, advice: str = "See the server log.") -> StoreRefused:
     """Return the error for a server's error reply. The reply's echo of arguments is cut off: it may hold a value."""
     code = text.split(" ", 1)[0] or "ERR"
-    said = text.split(", with args", 1)[0][:200]
-    return StoreRefused(code, f"the server refused: {said}. {_ADVICE.get(code, 'See the server log.')}")
+    said = text.split(", with args", 1)[0][:200].rstrip(".")
+    return StoreRefused(code, f"the server refused: {said}. {_ADVICE.get(code, advice)}")
+
+
+def not_connected(shown: str, error: BaseException) -> StoreError:
+    """Return the error for a connection that could not be opened: what the server said to it, if it said something."""
+    from redis.exceptions import AuthenticationError, ResponseError  # loaded by who connects
+
+    if not isinstance(error, (AuthenticationError, ResponseError)):
+        return unavailable(shown, error)
+    code = getattr(error, "status_code", None) or "ERR"  # redis-py cuts the word off, and keeps it since 7
+    return refused(f"{code} {error}", f"Are user, password and database of {shown} right in the cache's URL?")
 
 
 def unavailable(shown: str, error: BaseException) -> StoreUnavailable:

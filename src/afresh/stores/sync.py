@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from hiredis import Reader, ReplyError, pack_command
+from hiredis import ProtocolError, Reader, ReplyError, pack_command
 
 from afresh.core.ops import Op
 from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.address import Address
-from afresh.stores.replies import refused, unavailable
+from afresh.stores.replies import not_connected, refused, unavailable
 from afresh.stores.scripts import deliver
 from afresh.stores.server_time import ServerTime
 
@@ -115,7 +115,7 @@ class SyncStore:
             (told,) = line.exchange(pack_command(("TIME",)), 1)
         except (RedisError, OSError) as error:
             connection.disconnect()
-            raise unavailable(self._address.shown, error) from error
+            raise not_connected(self._address.shown, error) from error
         if isinstance(told, StoreError):
             line.close()
             raise told
@@ -158,6 +158,9 @@ class _Line:
         except BlockingIOError:
             msg = "the kernel's timeout"
             raise TimeoutError(msg) from None
+        except ProtocolError as error:
+            msg = "what answers is no Redis or Valkey"
+            raise ConnectionError(msg) from error
 
     def _send(self, packed: bytes) -> None:
         if self._is_plain and len(packed) > _LARGE_BYTES:
