@@ -34,8 +34,8 @@ class _Batches:
     """What both colours share: requests for ids, and what becomes of the computed mapping."""
 
     def __init__(self, function: Function) -> None:
-        self._function = function
         functools.update_wrapper(self, function.fn)  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
+        self._function = function
 
     def __repr__(self) -> str:
         return f"<memoized in batches {self._function.name}>"

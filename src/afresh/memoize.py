@@ -40,13 +40,14 @@ class _Handle:
     _method: type | None = None  # classmethod or staticmethod, where that was memoized
 
     def __init__(self, function: Function, bound: tuple[Any, ...] = ()) -> None:
-        self._function = function
-        self._bound = bound
+        # First, since it copies the attributes of the function, which may be a handle itself.
         functools.update_wrapper(
             self,  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
             function.fn,
             assigned=(*functools.WRAPPER_ASSIGNMENTS, "__defaults__", "__kwdefaults__"),
         )
+        self._function = function
+        self._bound = bound
         # Together with the attributes above, this makes `inspect` take the handle for the function that it stands for.
         self.__code__ = function.call.__code__
 
@@ -177,7 +178,8 @@ class Memoized(_Handle, Generic[P, R]):
             read: ``"redis"`` skips the near tier.
             wait: how long a call waits for somebody else's computation before it computes for itself.
         """
-        return _bind_again(self, _make(self._with(read, wait)))
+        changed = self._with(read, wait)
+        return self if changed is self._function else _bind_again(self, _make(changed))
 
 
 class AsyncMemoized(_Handle, Generic[P, R]):
@@ -245,7 +247,8 @@ class AsyncMemoized(_Handle, Generic[P, R]):
 
     def options(self, *, read: Read | None = None, wait: Duration | None = None) -> AsyncMemoized[P, R]:
         """See `Memoized.options`."""
-        return _bind_again(self, _make(self._with(read, wait)))
+        changed = self._with(read, wait)
+        return self if changed is self._function else _bind_again(self, _make(changed))
 
 
 class _BoundMemoized(Memoized[P, R]):

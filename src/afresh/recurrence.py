@@ -32,10 +32,10 @@ class _Handle:
     """What both colours share: the table, and what needs no I/O."""
 
     def __init__(self, engine: Engine, fn: Callable[..., Any], table: Table) -> None:
+        functools.update_wrapper(self, fn)  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
         self._engine = engine
         self._fn = fn
         self._table = table
-        functools.update_wrapper(self, fn)  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
 
     def __repr__(self) -> str:
         return f"<recurrence {self._table.owner}>"

@@ -402,3 +402,22 @@ def test_what_is_not_stored_leaves_no_tags_stamp_for_ever(valkey: Server, namesp
         cache.set("k", 1, ttl=0, tags=["group"])
     names = list(valkey.keys())
     assert sum(not key.has_ttl for key in names) == 2, "the namespace's stamp and the function's"
+
+
+def test_a_memoized_function_may_be_memoized_again(cache: Cache) -> None:
+    calls: list[int] = []
+
+    @cache.memoize(name="inner")
+    def inner(x: int) -> int:
+        calls.append(x)
+        return x
+
+    outer = cache.memoize(name="outer")(inner)
+
+    assert outer(1) == outer(1) == 1
+    assert outer.tag != inner.tag
+    assert outer.key(1) != inner.key(1)
+    outer.invalidate(1)
+    assert outer(1) == 1
+    assert calls == [1], "the inner one still had it"
+    assert outer.stats().computes == 2
