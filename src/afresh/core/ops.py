@@ -116,11 +116,15 @@ class Put(NamedTuple):
 
 
 class Swap(NamedTuple):
-    """Put, if what is there begins with `seen` (b"": if nothing is there). Reply: 1 stored, 0 something else is there."""
+    """Put, if what is there begins with `seen` (b"": if nothing is there) and is `size` bytes in all (0: any size).
+
+    Reply: 1 stored, 0 something else is there.
+    """
 
     value: str
     lease: str
     seen: bytes
+    size: int
     envelope: bytes
     ttl_ms: int
 

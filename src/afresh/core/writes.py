@@ -113,7 +113,7 @@ async def _swap(ports: Ports, request: Request, envelope: bytes, verdict: Verdic
         if verdict is not None and verdict.cause is None:
             return False
         seen = b"" if verdict is None else verdict.seen
-        (reply,) = _ensured(await ports.store.flight((Swap(names.value, names.lease, seen, envelope, px_ms),)))
+        (reply,) = _ensured(await ports.store.flight((Swap(names.value, names.lease, seen, 0, envelope, px_ms),)))
         if reply == 1:
             return True
         verdict = await _found(ports, request)
@@ -182,7 +182,7 @@ async def _replace(ports: Ports, request: Request, entry: Entry, total: int) -> 
     )
     envelope = request.values.seal(request.names.value, prefix, encoded)
     px_ms = 0 if until == FOR_EVER else max(1, until - ports.clock.now_ms())
-    swap = Swap(request.names.value, request.names.lease, entry.raw, envelope, px_ms)
+    swap = Swap(request.names.value, request.names.lease, entry.raw, len(entry.raw), envelope, px_ms)
     (reply,) = _ensured(await ports.store.flight((swap,)))
     return bool(reply == 1)
 

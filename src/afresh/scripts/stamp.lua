@@ -10,5 +10,7 @@ end
 if ms > 0 then
   local left = redis.call('PTTL', KEYS[1])
   if left >= 0 and left < ms then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+else
+  redis.call('PERSIST', KEYS[1])
 end
 return now

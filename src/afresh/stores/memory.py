@@ -14,7 +14,7 @@ from fnmatch import translate
 from typing import Any
 
 from afresh.core import ops
-from afresh.core.envelope import parse
+from afresh.core.envelope import HEADER_BYTES, parse
 from afresh.errors import StoreRefused
 
 __all__ = ["MemoryStore"]
@@ -22,6 +22,8 @@ __all__ = ["MemoryStore"]
 _LUA_EXACT_DIGITS = 15
 _PREFIX_BYTES = 4128
 _FRESH_UNTIL = slice(16, 24)
+# How an envelope begins, as the scripts know it.
+_BEGINNING = b"\xaf\xfe\x01"
 
 Held = bytes | dict[bytes, bytes]
 
@@ -109,7 +111,7 @@ class MemoryStore:
         self._sweep_at = max(1024, 2 * len(self._data))
 
     def _drop(self, *keys: str) -> int:
-        found = [key for key in keys if self._find(key) is not None]
+        found = {key for key in keys if self._find(key) is not None}
         for key in found:
             del self._data[key]
         return len(found)
@@ -136,11 +138,11 @@ class MemoryStore:
 
     # ---- scripts
 
-    def _is_there(self, key: str, seen: bytes) -> bool:
-        held = self._find(key)
+    def _is_there(self, key: str, seen: bytes, size: int = 0) -> bool:
         if not seen:
-            return not (isinstance(held, bytes) and held)
-        return (self._bytes(key) or b"").startswith(seen)
+            return not isinstance(self._find(key), bytes) or not self._bytes(key)
+        held = self._bytes(key) or b""
+        return held.startswith(seen) and size in {0, len(held)}
 
     def _claim(self, op: ops.Claim) -> list[Any]:
         if not self._is_there(op.value, op.seen):
@@ -156,9 +158,8 @@ class MemoryStore:
         if now is None:
             self._store(op.key, op.fresh, op.ttl_ms)
             return op.fresh
-        until = self._data[op.key][1]
-        if op.ttl_ms and until - self._now_ms() < op.ttl_ms:
-            self._data[op.key] = (now, self._now_ms() + op.ttl_ms)
+        until = self._now_ms() + op.ttl_ms if op.ttl_ms else float("inf")
+        self._data[op.key] = (now, max(until, self._data[op.key][1]))
         return now
 
     def _commit(self, op: ops.Commit) -> int:
@@ -177,7 +178,7 @@ class MemoryStore:
         return 1
 
     def _swap(self, op: ops.Swap) -> int:
-        if not self._is_there(op.value, op.seen):
+        if not self._is_there(op.value, op.seen, op.size):
             return 0
         self._store(op.value, op.envelope, op.ttl_ms)
         self._drop(op.lease)
@@ -199,7 +200,7 @@ class MemoryStore:
 
     def _touch(self, op: ops.Touch) -> bytes | None:
         raw = self._bytes(op.value)
-        if raw is None or parse(raw) is None:
+        if raw is None or len(raw) < HEADER_BYTES or not raw.startswith(_BEGINNING):
             return None
         raw = raw[: _FRESH_UNTIL.start] + op.fresh_until + raw[_FRESH_UNTIL.stop :]
         self._store(op.value, raw, op.ttl_ms)

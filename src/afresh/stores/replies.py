@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from afresh.errors import StoreError, StoreRefused, StoreUnavailable
 
 __all__ = ["not_connected", "refused", "unavailable"]
@@ -19,10 +21,15 @@ _ADVICE = {
     "MISCONF": "The server refuses writes until it can save its data again.",
 }
 
+# A command that a script may not run has no code of its own: Valkey 9 says the first, Redis 7 the second.
+_NOPERM_IN_SCRIPT = re.compile("ERR (ACL failure in script|The user executing the script can't run)")
+
 
 def refused(text: str, advice: str = "See the server log.") -> StoreRefused:
     """Return the error for a server's error reply. The reply's echo of arguments is cut off: it may hold a value."""
     code = text.split(" ", 1)[0] or "ERR"
+    if code == "ERR" and _NOPERM_IN_SCRIPT.match(text):
+        code = "NOPERM"
     said = text.split(", with args", 1)[0][:200].rstrip(".")
     return StoreRefused(code, f"the server refused: {said}. {_ADVICE.get(code, advice)}")
 

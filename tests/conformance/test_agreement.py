@@ -1,0 +1,86 @@
+"""The memory store and both servers, given the same operations, reply the same, whatever is under the names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from afresh.core import ops
+from afresh.core.envelope import FOR_EVER
+from afresh.errors import StoreRefused
+from afresh.runtime.run_now import run_now
+from afresh.stores.address import parse_url
+from afresh.stores.memory import MemoryStore
+from afresh.stores.server_time import ServerTime
+from afresh.stores.sync import SyncStore
+from afresh.testing.conformance_cases import entry, number
+from tests.support.servers import Server
+
+# All in one slot, as the names of a script must be; each may hold anything.
+VALUES, LEASES, STAMPS = ([f"t-agreement:{kind}:{{x}}{at}" for at in "12"] for kind in "vlt")
+KEYS = [*VALUES, *LEASES, *STAMPS]
+CLEARING = ops.Unlink(KEYS[0], tuple(KEYS[1:]))
+HOUR_MS = 3_600_000
+
+keys, values, leases, names = map(st.sampled_from, (KEYS, VALUES, LEASES, STAMPS))
+ttls = st.sampled_from([0, HOUR_MS])
+marks = st.sampled_from([b"one", b"two"])
+stamps = st.sampled_from([b"stamp--1", b"stamp--2", b"D:mark", b""])
+digits = st.one_of(st.integers(-(10**17), 10**17).map(lambda n: b"%d" % n), st.sampled_from([b"", b"-", b"007", b"-0", b"1.5", b" 1"]))
+envelopes = st.one_of(
+    st.builds(entry, st.binary(max_size=5), flags=st.integers(0, 31), tags=st.integers(0, 3)),
+    st.builds(number, digits, flags=st.integers(0, 7), tags=st.integers(0, 3)),
+    st.builds(number, digits, flags=st.just(1)),
+)
+raws = st.one_of(envelopes, st.binary(max_size=40), st.builds(lambda raw, end: raw[:end], envelopes, st.integers(0, 60)))
+seen = st.one_of(st.just(b""), raws)
+rows = st.lists(st.binary(max_size=8), min_size=1, max_size=4).map(tuple)
+numbers = st.integers(0, 6)
+operations = st.one_of(
+    st.builds(ops.Get, keys),
+    st.builds(ops.HashGet, keys, st.lists(st.sampled_from(["0", "1", "max", "g", "min", "bytes"]), min_size=1).map(tuple)),
+    st.builds(ops.Unlink, keys, st.lists(keys).map(tuple)),
+    st.builds(ops.Seize, leases, st.just(HOUR_MS), marks),
+    st.builds(ops.Claim, values, leases, seen, marks, st.just(HOUR_MS)),
+    st.builds(ops.Stamp, names, stamps, ttls),
+    st.builds(ops.Commit, values, leases, marks, raws, ttls),
+    st.builds(ops.Abandon, leases, marks),
+    st.builds(ops.Put, st.one_of(values, names), leases, raws, ttls),
+    st.builds(ops.Swap, values, leases, seen, st.sampled_from([0, 0, 40, 41]), raws, ttls),
+    st.builds(ops.Incr, values, leases, st.integers(-(10**16), 10**16)),
+    st.builds(ops.Touch, values, leases, st.sampled_from([bytes(8), FOR_EVER.to_bytes(8, "little")]), ttls),
+    st.builds(ops.Invalidate, values, leases, names, st.just(b"stamp--3"), st.just(HOUR_MS)),
+    st.builds(ops.Bump, names, st.just(b"stamp--4")),
+    st.builds(ops.TableStart, keys, marks, marks, st.just(HOUR_MS), numbers, rows),
+    st.builds(ops.TableExtend, keys, marks, st.just(HOUR_MS), st.sampled_from([0, 10]), st.integers(1, 2), numbers, rows),
+)
+
+
+@pytest.fixture(scope="module")
+def stores(valkey_of_the_run: Server, redis7_of_the_run: Server) -> Iterator[list[SyncStore]]:
+    opened = [SyncStore(parse_url(one.url), budget_s=5, server_time=ServerTime()) for one in (valkey_of_the_run, redis7_of_the_run)]
+    yield opened
+    for store in opened:
+        replies(store, [CLEARING])
+        store.close()
+
+
+def replies(store: Any, batch: list[ops.Op]) -> list[object]:
+    """Run one after the other: in a flight, a script that the server does not know yet runs after the rest."""
+    got = [run_now(store.flight([op]))[0] for op in batch]
+    return [("refused", reply.code) if isinstance(reply, StoreRefused) else reply for reply in got]
+
+
+@settings(max_examples=300)
+@given(batch=st.lists(operations, min_size=1, max_size=12))
+def test_all_stores_reply_alike(stores: list[SyncStore], batch: list[ops.Op]) -> None:
+    for store in stores:
+        replies(store, [CLEARING])
+
+    in_memory = replies(MemoryStore(), batch)
+
+    for store in stores:
+        assert replies(store, batch) == in_memory
