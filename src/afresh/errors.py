@@ -115,7 +115,15 @@ class StoreError(AfreshError):
 
 
 class StoreUnavailable(StoreError):
-    """Raised when the server was not reached or did not answer in time; the outcome is unknown."""
+    """Raised when the server was not reached or did not answer in time; the outcome is unknown.
+
+    Attributes:
+        is_timeout: it did not answer in time.
+    """
+
+    def __init__(self, message: str, *, is_timeout: bool = False) -> None:
+        self.is_timeout = is_timeout
+        super().__init__(message)
 
 
 class StoreRefused(StoreError):

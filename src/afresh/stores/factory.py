@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from afresh.core.breaker import Breaker
 from afresh.core.ports import Store
 from afresh.stores.address import Address, parse_url
+from afresh.stores.guarded import GuardedStore
 from afresh.stores.memory import MemoryStore
 from afresh.stores.server_time import ServerTime
 
@@ -37,6 +39,7 @@ class Stores:
         self._sync: SyncStore | None = None
         self._aio: AsyncStore | None = None
         self._attachment: Attachment | None = None
+        self._breaker = Breaker()
 
     def sync(self) -> Store:
         """Return the store whose flights block."""
@@ -46,7 +49,7 @@ class Stores:
             from afresh.stores.sync import SyncStore
 
             self._sync = SyncStore(self._server(), budget_s=self._budget_s, server_time=self._time, revive=self._revive)
-        return self._sync
+        return GuardedStore(self._sync, self._breaker, self._time.ticks_ms)
 
     def aio(self) -> Store:
         """Return the store whose flights suspend."""
@@ -56,7 +59,7 @@ class Stores:
             from afresh.stores.aio import AsyncStore
 
             self._aio = AsyncStore(self._server(), budget_s=self._budget_s, server_time=self._time, revive=self._revive)
-        return self._aio
+        return GuardedStore(self._aio, self._breaker, self._time.ticks_ms)
 
     def now_ms(self) -> int:
         """Return the store's time."""

@@ -46,5 +46,7 @@ def not_connected(shown: str, error: BaseException) -> StoreError:
 
 def unavailable(shown: str, error: BaseException) -> StoreUnavailable:
     """Return the error for a server that was not reached, or did not answer in time."""
-    what = "did not answer in time" if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__ else "was not reached"
-    return StoreUnavailable(f"{shown} {what} ({type(error).__name__}). Is the server running, and is the cache's URL right?")
+    is_timeout = isinstance(error, TimeoutError) or "Timeout" in type(error).__name__
+    what = "did not answer in time" if is_timeout else "was not reached"
+    msg = f"{shown} {what} ({type(error).__name__}). Is the server running, and is the cache's URL right?"
+    return StoreUnavailable(msg, is_timeout=is_timeout)

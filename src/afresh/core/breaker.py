@@ -1,0 +1,61 @@
+"""When not to ask a server that hangs. Pure: the time goes in.
+
+States::
+
+    closed ──a flight times out──▶ open ──its pause is over──▶ half-open: one flight may try
+       ▲                            ▲                             │
+       └────────── it is answered ──┼─────────────────────────────┤
+                                    └── it times out: twice the ──┘
+                                        pause, up to a second
+
+A connection that is refused is no reason to open: it costs nothing to be refused, and a server that is back is found at once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["Breaker"]
+
+_FIRST_PAUSE_MS: Final = 100
+_LONGEST_PAUSE_MS: Final = 1000
+
+
+class Breaker:
+    """What is known of one server's health. Threads may share it: at worst two flights try at once."""
+
+    __slots__ = ("_is_trying", "_open_until_ms", "_pause_ms")
+
+    def __init__(self) -> None:
+        self._pause_ms = 0
+        self._open_until_ms = 0
+        self._is_trying = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Say whether all is well."""
+        return not self._pause_ms
+
+    def admits(self, now_ms: int) -> bool:
+        """Say whether a flight may go to the server now. Who is admitted says what became of it."""
+        if not self._pause_ms:
+            return True
+        if self._is_trying or now_ms < self._open_until_ms:
+            return False
+        self._is_trying = True
+        return True
+
+    def answered(self) -> None:
+        """The server answered."""
+        self._pause_ms = 0
+        self._is_trying = False
+
+    def timed_out(self, now_ms: int) -> None:
+        """It did not answer in time."""
+        self._pause_ms = min(2 * self._pause_ms or _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS)
+        self._open_until_ms = now_ms + self._pause_ms
+        self._is_trying = False
+
+    def gave_up(self) -> None:
+        """A flight that was admitted ended without telling: the next one may try."""
+        self._is_trying = False
