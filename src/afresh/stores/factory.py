@@ -93,6 +93,9 @@ class Stores:
         return self._attachment.ensure if self._attachment is not None else None
 
     def _server(self) -> Address:
+        # The whole package first: a thread that begins with one of its modules, and one that begins with another, meet half of it.
+        import redis  # noqa: F401  for that alone
+
         if self.address.scheme != "embedded":
             return self.address
         if self._attachment is None:
