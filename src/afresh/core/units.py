@@ -41,7 +41,7 @@ def duration_ms(value: object, *, what: str = "duration") -> int:
         seconds = value
     elif isinstance(value, str) and _WHOLE.fullmatch(value):
         seconds = sum(float(number) * _UNIT_MS[unit] for number, unit in _PART.findall(value)) / 1000
-    if seconds is None or not 0 <= seconds < math.inf:
+    if seconds is None or not 0 <= seconds * 1000 < math.inf:
         hint = " Omit it to use the cache's default." if value is None else ""
         msg = f"{what}={value!r} is not a duration: give seconds, text such as '90s', '5m' or '1h30m', or a timedelta, from 0 up.{hint}"
         raise ConfigurationError(msg)
@@ -60,7 +60,7 @@ def size_bytes(value: object, *, what: str = "size") -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
-        return int(float(match[1]) * _SIZE_BYTES[match[2]])
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value)) and (size := float(match[1]) * _SIZE_BYTES[match[2]]) < math.inf:
+        return int(size)
     msg = f"{what}={value!r} is not a size: give bytes, or text such as '64MiB' or '10kB', from 0 up."
     raise ConfigurationError(msg)

@@ -7,7 +7,8 @@ that the commit brings (see core/flows.py, rule 4). Everybody else is told to lo
 Nobody joins a flight that needs this very caller to proceed: one that it leads itself, directly or through the flights that those wait
 for; nor, from a plain function on an event loop's thread, one that a task of that loop leads.
 
-Races considered: a flight ends while somebody takes a seat (one lock covers both); a waiter gives up as it is woken (waking is
+Races considered: a flight ends while somebody takes a seat (one lock covers both); two take seats in each other's flights before either
+waits (who waits looks again, under the lock that says so to the other); a waiter gives up as it is woken (waking is
 idempotent); a loop closes before its task is woken (nobody is there to wake); a fork while others compute (the child starts empty).
 """
 
@@ -36,13 +37,14 @@ class Outcome(NamedTuple):
 
 
 class Seat:
-    """A place in somebody else's flight."""
+    """A place in somebody else's flight. `blocked` is the loop that stands while its holder waits, if any does."""
 
-    __slots__ = ("flight", "is_early", "outcome", "wake")
+    __slots__ = ("blocked", "flight", "is_early", "outcome", "wake")
     leads: Literal[False] = False
 
-    def __init__(self, flight: Flight) -> None:
+    def __init__(self, flight: Flight, blocked: object) -> None:
         self.flight = flight
+        self.blocked = blocked
         self.is_early = False
         self.outcome: Outcome | None = None
         self.wake: Callable[[], object] | None = None
@@ -60,7 +62,7 @@ class Flight:
         self._seats: list[Seat] | None = []
         self.loop = loop
         self.outer = outer
-        self.waits_for: Flight | None = None
+        self.waits_for: list[Flight] = []  # several, if tasks of its compute wait
         self._leading: Token[tuple[Flight, ...]] | None = None
 
     def start_compute(self) -> None:
@@ -73,9 +75,9 @@ class Flight:
             _LEADING.reset(self._leading)
             self._leading = None
 
-    def take_seat(self) -> Seat:
+    def take_seat(self, blocked: object) -> Seat:
         """Add a seat. The table's lock is held, and the flight is in the table."""
-        seat = Seat(self)
+        seat = Seat(self, blocked)
         assert self._seats is not None
         self._seats.append(seat)
         return seat
@@ -99,7 +101,7 @@ class Flight:
             if seats is None:
                 return
             if self.outer is not None:
-                self.outer.waits_for = None
+                self.outer.waits_for.remove(self)
             for seat in seats:
                 shared = envelope if seat.is_early or proven else None
                 seat.outcome = Outcome(shared, alone)
@@ -131,7 +133,7 @@ class FlightTable:
             return None
         with self.lock:
             flight = self._flights.get(key)
-            return None if flight is None or _needs_caller(flight, loop, blocks=blocks) else flight.take_seat()
+            return None if flight is None else _seat_in(flight, loop if blocks else None)
 
     def enter(self, key: str, loop: object, *, blocks: bool) -> Flight | Seat | None:
         """Take a seat, or lead; None if there is a flight that this caller must not wait for."""
@@ -139,11 +141,11 @@ class FlightTable:
         with self.lock:
             flight = self._flights.get(key)
             if flight is not None:
-                return None if _needs_caller(flight, loop, blocks=blocks) else flight.take_seat()
+                return _seat_in(flight, loop if blocks else None)
             outer = leading[-1] if leading else None
             flight = self._flights[key] = Flight(self, key, loop, outer)
             if outer is not None:
-                outer.waits_for = flight
+                outer.waits_for.append(flight)
             return flight
 
     def start_waiting(self, seat: Seat, wake: Callable[[], object]) -> Outcome | None:
@@ -151,9 +153,11 @@ class FlightTable:
         leading = _LEADING.get()
         with self.lock:
             if seat.outcome is None:
+                if _needs_caller(seat.flight, seat.blocked):
+                    return Outcome(None, alone=True)
                 seat.wake = wake
                 if leading:
-                    leading[-1].waits_for = seat.flight
+                    leading[-1].waits_for.append(seat.flight)
             return seat.outcome
 
     def stop_waiting(self, seat: Seat) -> Outcome | None:
@@ -162,17 +166,22 @@ class FlightTable:
         with self.lock:
             seat.wake = None
             if leading:
-                leading[-1].waits_for = None
+                leading[-1].waits_for.remove(seat.flight)
             return seat.outcome
 
 
-def _needs_caller(flight: Flight, loop: object, *, blocks: bool) -> bool:
+def _seat_in(flight: Flight, blocked: object) -> Seat | None:
+    return None if _needs_caller(flight, blocked) else flight.take_seat(blocked)
+
+
+def _needs_caller(flight: Flight, blocked: object) -> bool:
+    """Say whether the flight can only proceed if this caller does, or the loop that stands while it waits."""
     leading = _LEADING.get()
-    ahead: Flight | None = flight
-    while ahead is not None:
-        if ahead in leading or (blocks and loop is not None and ahead.loop is loop):
+    ahead = [flight]
+    for each in ahead:
+        if each in leading or (blocked is not None and each.loop is blocked):
             return True
-        ahead = ahead.waits_for
+        ahead += [other for other in each.waits_for if other not in ahead]
     return False
 
 
@@ -198,7 +207,7 @@ class SyncFlights:
         if outcome is not None:
             return outcome
         try:
-            gate.acquire(timeout=max(timeout_ms, 0) / 1000)
+            gate.acquire(timeout=min(max(timeout_ms, 0) / 1000, threading.TIMEOUT_MAX))
         finally:
             outcome = self._table.stop_waiting(seat)
         return outcome

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from afresh.core.decide import Cause, State, classify, undeclared
+from afresh.core.envelope import FOR_EVER, SEEN_BYTES, pack_prefix, parse
+from afresh.core.keys import Namespace
+from afresh.core.stamps import NOTHING, Needs, needs_of
+from afresh.errors import StoreRefused
+
+NAMESPACE = Namespace("t")
+FUNCTION = NAMESPACE.tag_of("afresh:f:f")
+NEEDS = needs_of(NAMESPACE, FUNCTION, ["a", "b"])
+CLEAN = [b"ns------", b"function", b"stamp--a", b"stamp--b"]
+CREATED_MS, TTL_MS, SCHEMA = 1000, 100, 7
+
+
+def envelope(needs: Needs = NEEDS, stamps: list[bytes] = CLEAN, *, payload: bytes = b"x", **fields: int) -> bytes:
+    """Return an entry that was computed under these stamps."""
+    vector = needs.vector(stamps)
+    assert vector is not None
+    header = {
+        "flags": needs.flags,
+        "codec": 2,
+        "tags": len(needs.tags) - needs.implicit,
+        "created_ms": CREATED_MS,
+        "fresh_until_ms": CREATED_MS + TTL_MS,
+        "cost_us": 0,
+        "schema": SCHEMA,
+    }
+    return pack_prefix(vector, **(header | fields)) + payload
+
+
+def verdict(raw: object, stamps: Any = CLEAN, needs: Needs = NEEDS, *, now_ms: int = CREATED_MS, **how: Any) -> tuple[State, Cause | None]:
+    found = classify(raw, stamps, needs, **{"schema": SCHEMA, "now_ms": now_ms, **how})
+    return found.state, found.cause
+
+
+# --- age -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("age_ms", "state"),
+    [
+        (0, State.FRESH),
+        (TTL_MS - 1, State.FRESH),
+        (TTL_MS, State.STALE),
+        (TTL_MS + 49, State.STALE),
+        (TTL_MS + 50, State.EXPIRED),
+        (10**12, State.EXPIRED),
+    ],
+)
+def test_an_entry_is_fresh_then_stale_then_expired(age_ms: int, state: State) -> None:
+    cause = Cause.EXPIRED if state is State.EXPIRED else None
+
+    assert verdict(envelope(), now_ms=CREATED_MS + age_ms, stale_ttl_ms=50) == (state, cause)
+
+
+def test_without_a_stale_ttl_an_entry_expires_at_once() -> None:
+    assert verdict(envelope(), now_ms=CREATED_MS + TTL_MS) == (State.EXPIRED, Cause.EXPIRED)
+
+
+def test_an_entry_for_ever_stays_fresh() -> None:
+    assert verdict(envelope(fresh_until_ms=FOR_EVER), now_ms=2**60) == (State.FRESH, None)
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "state"), [(0, State.FRESH), (TTL_MS - 1, State.FRESH), (TTL_MS, State.EXPIRED), (10**6, State.EXPIRED)]
+)
+def test_a_writer_whose_clock_ran_ahead_gains_no_lifetime(ahead_ms: int, state: State) -> None:
+    """The entry counts as created at most now; what its clock was ahead is taken off its lifetime."""
+    raw = envelope(created_ms=CREATED_MS + ahead_ms)
+
+    assert verdict(raw, now_ms=CREATED_MS)[0] is state
+
+
+# --- causes --------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("raw", "cause"),
+    [
+        (None, Cause.COLD),
+        (b"", Cause.FOREIGN),
+        (b"somebody else's", Cause.FOREIGN),
+        (envelope()[:40], Cause.FOREIGN),
+        (StoreRefused("WRONGTYPE", "a list"), Cause.FOREIGN),
+        (envelope(schema=8), Cause.SCHEMA),
+        (envelope(flags=1), Cause.FOREIGN),
+        (envelope(needs_of(NAMESPACE, None, ["a", "b"]), [CLEAN[0], *CLEAN[2:]]), Cause.FOREIGN),
+    ],
+    ids=["nothing", "empty", "foreign", "cut short", "another type", "another schema", "other flags", "of no function"],
+)
+def test_what_is_no_entry_of_this_caller_is_a_miss(raw: object, cause: Cause) -> None:
+    assert verdict(raw) == (State.MISS, cause)
+
+
+@pytest.mark.parametrize("at", range(4))
+@pytest.mark.parametrize(
+    ("now", "cause"),
+    [
+        (b"stamp--2", Cause.INVALIDATED),
+        (None, Cause.EVICTED),
+        (b"D:1234", Cause.DIRTY),
+        (b"", Cause.DIRTY),
+        (b"nine-----", Cause.DIRTY),
+        (StoreRefused("WRONGTYPE", "a list"), Cause.DIRTY),
+    ],
+)
+def test_each_stamp_that_is_not_the_same_makes_a_miss(at: int, now: object, cause: Cause) -> None:
+    stamps = [*CLEAN[:at], now, *CLEAN[at + 1 :]]
+
+    assert verdict(envelope(), stamps) == (State.MISS, cause)
+    assert verdict(envelope(), stamps, now_ms=CREATED_MS + TTL_MS, stale_ttl_ms=50) == (State.MISS, cause)
+
+
+def test_an_invalidated_entry_is_a_miss_however_it_is_called_otherwise() -> None:
+    """Every state needs valid stamps: nothing invalidated is ever stale, and served so."""
+    stamps = [b"renewed-", *CLEAN[1:]]
+
+    for age_ms in (0, TTL_MS, 10**6):
+        assert verdict(envelope(), stamps, now_ms=CREATED_MS + age_ms, stale_ttl_ms=10**9) == (State.MISS, Cause.INVALIDATED)
+
+
+# --- tags of the caller and of the entry ---------------------------------------------------------------------------
+def test_the_order_of_tags_does_not_matter() -> None:
+    turned = needs_of(NAMESPACE, FUNCTION, ["b", "a"])
+
+    assert verdict(envelope(), [*CLEAN[:2], CLEAN[3], CLEAN[2]], turned) == (State.FRESH, None)
+
+
+def test_a_needed_tag_that_the_entry_does_not_carry_is_a_miss() -> None:
+    more = needs_of(NAMESPACE, FUNCTION, ["a", "b", "c"])
+
+    assert verdict(envelope(), [*CLEAN, b"stamp--c"], more) == (State.MISS, Cause.INVALIDATED)
+
+
+def test_tags_that_nobody_declared_are_looked_up() -> None:
+    fewer = needs_of(NAMESPACE, FUNCTION, ["a"])
+    other = NAMESPACE.tag_of("b").hash
+    raw = envelope()
+
+    assert undeclared(raw, fewer) == [other]
+    assert verdict(raw, CLEAN[:3], fewer, others={other: b"stamp--b"}) == (State.FRESH, None)
+    assert verdict(raw, CLEAN[:3], fewer, others={other: b"renewed-"}) == (State.MISS, Cause.INVALIDATED)
+    assert verdict(raw, CLEAN[:3], fewer, others={other: None}) == (State.MISS, Cause.EVICTED)
+    assert verdict(raw, CLEAN[:3], fewer) == (State.MISS, Cause.EVICTED)
+
+
+@pytest.mark.parametrize("raw", [None, b"", b"foreign bytes", StoreRefused("WRONGTYPE", "a list"), envelope()[:40]])
+def test_what_is_no_entry_has_no_undeclared_tags(raw: object) -> None:
+    assert undeclared(raw, NEEDS) == []
+
+
+def test_declared_tags_are_not_undeclared() -> None:
+    assert undeclared(envelope(), NEEDS) == []
+    assert undeclared(envelope(needs_of(NAMESPACE), [CLEAN[0]]), NEEDS) == []
+
+
+def test_an_entry_without_stamps_depends_on_its_age_alone() -> None:
+    raw = envelope(NOTHING, [])
+
+    assert verdict(raw, [], NOTHING) == (State.FRESH, None)
+    assert verdict(raw, [], NOTHING, now_ms=CREATED_MS + TTL_MS) == (State.EXPIRED, Cause.EXPIRED)
+
+
+# --- what a claim names --------------------------------------------------------------------------------------------
+def test_a_claim_names_what_was_seen() -> None:
+    raw = envelope(payload=b"x" * 1000)
+    entry = parse(raw)
+    assert entry is not None
+
+    assert classify(raw, CLEAN, NEEDS, schema=8, now_ms=0).seen == entry.prefix
+    assert classify(b"f" * 100, CLEAN, NEEDS, schema=SCHEMA, now_ms=0).seen == b"f" * SEEN_BYTES
+    assert classify(b"few", CLEAN, NEEDS, schema=SCHEMA, now_ms=0).seen == b"few"
+    assert classify(None, CLEAN, NEEDS, schema=SCHEMA, now_ms=0).seen == b""
+    assert classify(StoreRefused("WRONGTYPE", ""), CLEAN, NEEDS, schema=SCHEMA, now_ms=0).seen == b""
+
+
+stamp_replies = st.one_of(st.none(), st.binary(max_size=10), st.sampled_from(CLEAN))
+
+
+@given(
+    raw=st.one_of(st.none(), st.binary(max_size=100), st.just(envelope()), st.integers(0, 120).map(lambda end: envelope()[:end])),
+    stamps=st.lists(stamp_replies, min_size=4, max_size=4),
+    now_ms=st.integers(0, 2**63),
+    stale_ttl_ms=st.integers(0, 10**9),
+)
+def test_only_the_very_same_stamps_let_an_entry_be_served(raw: object, stamps: list[object], now_ms: int, stale_ttl_ms: int) -> None:
+    state, cause = verdict(raw, stamps, now_ms=now_ms, stale_ttl_ms=stale_ttl_ms)
+
+    assert (cause is None) == (state in {State.FRESH, State.STALE})
+    if cause is None:
+        assert raw == envelope() or (isinstance(raw, bytes) and envelope().startswith(raw))
+        assert stamps == CLEAN

@@ -1,0 +1,359 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+
+from afresh.runtime.flights import AsyncFlights, Flight, FlightTable, Outcome, Seat, SyncFlights
+from afresh.runtime.run_now import run_now
+from afresh.testing import wait_until, wait_until_async
+
+LONG_MS = 60_000.0
+
+
+class Party:
+    """A thread or task with context variables of its own, acting when told to."""
+
+    def __init__(self, table: FlightTable, loop: object = None, *, blocks: bool = False) -> None:
+        self.table = table
+        self._loop = loop
+        self._blocks = blocks
+        self._context = copy_context()
+        self.woken = 0
+
+    def follow(self, key: str) -> Seat | None:
+        return self._context.run(self.table.follow, key, self._loop, blocks=self._blocks)
+
+    def enter(self, key: str) -> Flight | Seat | None:
+        return self._context.run(self.table.enter, key, self._loop, blocks=self._blocks)
+
+    def lead(self, key: str) -> Flight:
+        flight = self.enter(key)
+        assert isinstance(flight, Flight)
+        self._context.run(flight.start_compute)
+        return flight
+
+    def end(self, flight: Flight, envelope: bytes | None = None, **how: bool) -> None:
+        self._context.run(flight.end_compute)
+        self._context.run(lambda: flight.finish(envelope, **how))
+
+    def start_waiting(self, seat: Seat) -> Outcome | None:
+        return self._context.run(self.table.start_waiting, seat, self._wake)
+
+    def stop_waiting(self, seat: Seat) -> Outcome | None:
+        return self._context.run(self.table.stop_waiting, seat)
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+
+@pytest.fixture
+def table() -> FlightTable:
+    return FlightTable()
+
+
+@pytest.fixture
+def party(table: FlightTable) -> Callable[..., Party]:
+    return lambda *args, **kwargs: Party(table, *args, **kwargs)
+
+
+# --- who gets what -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("joins", "how", "shared"),
+    [
+        ("early", {}, b"value"),
+        ("early", {"proven": True}, b"value"),
+        ("late", {}, None),
+        ("late", {"proven": True}, b"value"),
+    ],
+)
+def test_who_came_late_shares_what_is_proven(party: Callable[..., Party], joins: str, how: dict[str, bool], shared: bytes | None) -> None:
+    leader, follower = party(), party()
+    flight = leader.lead("k")
+    if joins == "late":
+        flight.mark()
+    seat = follower.follow("k")
+    if joins == "early":
+        flight.mark()
+    assert follower.start_waiting(seat) is None
+
+    leader.end(flight, b"value", **how)
+
+    assert follower.stop_waiting(seat) == Outcome(shared, False)
+    assert follower.woken == 1
+
+
+def test_every_follower_is_woken_once_and_the_first_outcome_counts(party: Callable[..., Party]) -> None:
+    leader, followers = party(), [party() for _ in range(5)]
+    flight = leader.lead("k")
+    seats = [follower.follow("k") for follower in followers]
+    flight.mark()
+    for follower, seat in zip(followers, seats, strict=True):
+        follower.start_waiting(seat)
+
+    leader.end(flight, b"first")
+    flight.finish(b"second", proven=True)
+
+    assert [follower.woken for follower in followers] == [1] * 5
+    assert {seat.outcome for seat in seats} == {Outcome(b"first", False)}
+
+
+def test_an_outcome_that_is_there_is_not_waited_for(party: Callable[..., Party]) -> None:
+    leader, follower = party(), party()
+    flight = leader.lead("k")
+    seat = follower.follow("k")
+
+    leader.end(flight, None, alone=True)
+
+    assert follower.start_waiting(seat) == Outcome(None, True)
+    assert follower.woken == 0
+
+
+def test_nobody_joins_a_flight_that_is_closed_or_ended(party: Callable[..., Party]) -> None:
+    leader, other = party(), party()
+    first = leader.lead("k")
+    first.close()
+    assert other.follow("k") is None
+
+    second = other.lead("k")
+    leader.end(first)
+
+    assert party().follow("k").flight is second
+    other.end(second)
+    assert party().follow("k") is None
+
+
+def test_who_gave_up_is_not_woken(party: Callable[..., Party]) -> None:
+    leader, follower = party(), party()
+    flight = leader.lead("k")
+    seat = follower.follow("k")
+    follower.start_waiting(seat)
+    assert follower.stop_waiting(seat) is None
+
+    leader.end(flight, b"value")
+
+    assert follower.woken == 0
+
+
+def test_a_forked_child_begins_with_no_flights(party: Callable[..., Party], table: FlightTable) -> None:
+    flight = party().lead("k")
+    table.lock.acquire()  # as another thread of the parent may have held it
+
+    table.forget()
+
+    assert party().follow("k") is None
+    flight.finish(b"of no interest")
+    assert isinstance(party().enter("k"), Flight)
+
+
+# --- nobody waits for oneself --------------------------------------------------------------------------------------
+def test_a_flight_is_not_joined_by_its_own_compute(party: Callable[..., Party]) -> None:
+    caller = party()
+    caller.lead("k")
+
+    assert caller.follow("k") is None
+    assert caller.enter("k") is None
+
+
+def test_a_flight_is_not_joined_from_a_flight_that_it_waits_for(party: Callable[..., Party]) -> None:
+    one, two = party(), party()
+    one.lead("a")
+    two.lead("b")
+    assert one.start_waiting(one.follow("b")) is None
+
+    assert two.follow("a") is None
+    assert two.enter("a") is None
+
+
+def test_the_chain_of_waiting_may_be_long(party: Callable[..., Party]) -> None:
+    parties = [party() for _ in range(20)]
+    for at, each in enumerate(parties):
+        each.lead(str(at))
+    for at, each in enumerate(parties[:-1]):
+        assert each.start_waiting(each.follow(str(at + 1))) is None
+
+    assert parties[-1].follow("0") is None
+    assert isinstance(party().follow("0"), Seat)
+
+
+def test_a_flight_waits_for_those_that_its_own_compute_leads(party: Callable[..., Party]) -> None:
+    one, two = party(), party()
+    one.lead("outer")
+    inner = one.lead("inner")
+    two.lead("b")
+    assert one.start_waiting(one.follow("b")) is None
+
+    assert two.follow("outer") is None
+    assert two.follow("inner") is None
+    one.end(inner)
+    assert two.follow("outer") is None or two.follow("outer").flight is not inner
+
+
+def test_two_that_took_seats_in_each_others_flights_do_not_both_wait(party: Callable[..., Party]) -> None:
+    """Each looks, finds the other's flight waiting for nobody, and takes a seat, before either waits."""
+    one, two, third = party(), party(), party()
+    one.lead("a")
+    two.lead("b")
+    seat_in_b, seat_in_a = one.follow("b"), two.follow("a")
+
+    assert one.start_waiting(seat_in_b) is None
+    assert two.start_waiting(seat_in_a) == Outcome(None, True)
+
+    seats: list[Seat | None] = []
+    looking = threading.Thread(target=lambda: seats.append(third.follow("a")), daemon=True)
+    looking.start()
+    looking.join(5)
+    assert len(seats) == 1, "somebody else who looks must not go round in circles"
+
+
+def test_a_compute_that_waits_in_several_tasks_waits_for_all_of_them(party: Callable[..., Party], table: FlightTable) -> None:
+    one, two, three = party(), party(), party()
+    one.lead("a")
+    two.lead("b")
+    three.lead("c")
+    in_b, in_c = one.follow("b"), one.follow("c")
+    assert one.start_waiting(in_b) is None
+    assert one.start_waiting(in_c) is None
+
+    assert two.follow("a") is None
+    assert three.follow("a") is None
+
+    assert one.stop_waiting(in_c) is None
+    assert two.follow("a") is None
+    assert isinstance(three.follow("a"), Seat)
+
+
+# --- threads and loops ---------------------------------------------------------------------------------------------
+def test_a_plain_call_on_a_loops_thread_does_not_wait_for_a_task_of_that_loop(party: Callable[..., Party]) -> None:
+    loop, other = object(), object()
+    task = party(loop)
+    task.lead("k")
+
+    assert party(loop, blocks=True).follow("k") is None
+    assert isinstance(party(other, blocks=True).follow("k"), Seat)
+    assert isinstance(party(None, blocks=True).follow("k"), Seat)
+    assert isinstance(party(loop).follow("k"), Seat)
+
+
+def test_a_plain_call_on_a_loops_thread_does_not_wait_for_who_waits_for_a_task_of_that_loop(party: Callable[..., Party]) -> None:
+    loop = object()
+    task, thread = party(loop), party(None, blocks=True)
+    task.lead("a")
+    thread.lead("b")
+    assert thread.start_waiting(thread.follow("a")) is None
+
+    assert party(loop, blocks=True).follow("b") is None
+
+
+def wait(flights: Any, seat: Any, timeout_ms: float = LONG_MS) -> Outcome | None:
+    return run_now(flights.wait(seat, timeout_ms))
+
+
+def test_a_thread_waits_for_a_thread(table: FlightTable) -> None:
+    flights = SyncFlights(table)
+    flight = Party(table).lead("k")
+    outcomes: list[Outcome | None] = []
+    seats = [flights.follow("k") for _ in range(3)]
+    threads = [threading.Thread(target=lambda seat=seat: outcomes.append(wait(flights, seat))) for seat in seats]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: all(seat.wake for seat in seats), 10, "three threads to wait")
+
+    flight.mark()
+    flight.finish(b"value")
+
+    for thread in threads:
+        thread.join(10)
+    assert outcomes == [Outcome(b"value", False)] * 3
+
+
+@pytest.mark.parametrize("timeout_ms", [20.0, 0.0, -5.0])
+def test_a_thread_gives_up_when_its_time_is_up(table: FlightTable, timeout_ms: float) -> None:
+    Party(table).lead("k")
+    flights = SyncFlights(table)
+
+    assert wait(flights, flights.follow("k"), timeout_ms) is None
+
+
+def test_a_time_longer_than_threads_can_wait_is_as_long_as_they_can(table: FlightTable) -> None:
+    flight = Party(table).lead("k")
+    flights = SyncFlights(table)
+    seat = flights.follow("k")
+    ending = threading.Timer(0.01, lambda: flight.finish(b"value", proven=True))
+    ending.start()
+
+    assert wait(flights, seat, 1e30) == Outcome(b"value", False)
+    ending.join()
+
+
+async def test_a_task_waits_for_a_task_and_for_a_thread(table: FlightTable) -> None:
+    flights = AsyncFlights(table)
+    flight = Party(table).lead("k")
+    seats = [flights.follow("k") for _ in range(3)]
+    waiting = [asyncio.create_task(flights.wait(seat, LONG_MS)) for seat in seats]
+    await wait_until_async(lambda: all(seat.wake for seat in seats), 10, "three tasks to wait")
+
+    await asyncio.to_thread(flight.finish, b"value", proven=True)
+
+    assert await asyncio.gather(*waiting) == [Outcome(b"value", False)] * 3
+
+
+@pytest.mark.parametrize("timeout_ms", [20.0, 0.0, -5.0])
+async def test_a_task_gives_up_when_its_time_is_up(table: FlightTable, timeout_ms: float) -> None:
+    Party(table).lead("k")
+    flights = AsyncFlights(table)
+
+    assert await flights.wait(flights.follow("k"), timeout_ms) is None
+
+
+async def test_a_task_that_finds_the_outcome_there_does_not_wait(table: FlightTable) -> None:
+    flight = Party(table).lead("k")
+    flights = AsyncFlights(table)
+    seat = flights.follow("k")
+    flight.finish(b"value", proven=True)
+
+    assert await flights.wait(seat, LONG_MS) == Outcome(b"value", False)
+
+
+async def test_a_cancelled_task_gives_its_seat_up(table: FlightTable) -> None:
+    flight = Party(table).lead("k")
+    flights = AsyncFlights(table)
+    seat = flights.follow("k")
+    waiting = asyncio.create_task(flights.wait(seat, LONG_MS))
+    await wait_until_async(lambda: seat.wake, 10, "the task to wait")
+
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+    assert seat.wake is None
+    flight.finish(b"value")
+
+
+def test_waking_a_task_whose_loop_is_closed_harms_nobody(table: FlightTable) -> None:
+    flight = Party(table).lead("k")
+    follower = Party(table)
+    flights = AsyncFlights(table)
+    seats: list[Any] = []
+
+    async def leave_a_task_behind() -> None:
+        seats.append(flights.follow("k"))
+        waiting = flights.wait(seats[0], LONG_MS)
+        task = asyncio.create_task(waiting)
+        await wait_until_async(lambda: seats[0].wake, 10, "the task to wait")
+        wakes.append(seats[0].wake)
+        task.cancel()
+
+    wakes: list[Callable[[], object]] = []
+    asyncio.run(leave_a_task_behind())
+    seats[0].wake = wakes[0]  # as if the loop had been closed before its task was told
+    seat = follower.follow("k")
+    follower.start_waiting(seat)
+
+    flight.finish(b"value", proven=True)
+
+    assert follower.woken == 1
