@@ -6,12 +6,9 @@ is noticed on use, and the flight sent once more on a new one. After a fork the 
 
 from __future__ import annotations
 
-import select
-import socket
-import struct
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hiredis import ProtocolError, Reader, ReplyError, pack_command
 
@@ -29,7 +26,6 @@ __all__ = ["SyncStore"]
 
 _KEEP_IDLE = 64
 _READ_BYTES = 65536
-_LARGE_BYTES = 65536
 
 
 class SyncStore:
@@ -126,24 +122,18 @@ class SyncStore:
 class _Line:
     """One connection: redis-py's socket, and a parser of our own.
 
-    A plain socket blocks, and the kernel ends a call that takes too long: Python's own timeouts cost a poll before each call. What the
-    kernel's do not bound is bounded otherwise: a server that dribbles by polling after the first piece, large writes by Python's timeout.
-    A TLS socket knows Python's timeouts only.
+    Python's own timeouts, not the kernel's: they cost a poll, but count on over signals, which begin a call of the kernel's anew, and
+    gevent knows them. They are per call: what a server that dribbles may take is bounded by the deadline.
     """
 
-    __slots__ = ("_budget_s", "_connection", "_is_plain", "_reader", "_socket")
+    __slots__ = ("_budget_s", "_connection", "_reader", "_socket")
 
     def __init__(self, connection: AbstractConnection, budget_s: float) -> None:
         self._connection = connection  # keeps the socket alive, and closes it
-        self._socket = cast("socket.socket", connection._sock)  # noqa: SLF001  redis-py offers no other way to the socket
+        self._socket: Any = connection._sock  # noqa: SLF001  redis-py offers no other way to the socket
+        self._socket.settimeout(budget_s)
         self._reader = Reader()
         self._budget_s = budget_s
-        self._is_plain = self._socket.__class__ is socket.socket
-        if self._is_plain:
-            limit = struct.pack("ll", int(budget_s), int(budget_s % 1 * 1e6))
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-            self._socket.settimeout(None)
 
     def exchange(self, packed: bytes, count: int) -> list[Any]:
         """Send, and read that many replies, all within the budget.
@@ -153,27 +143,16 @@ class _Line:
         """
         deadline = time.monotonic() + self._budget_s
         try:
-            self._send(packed)
+            self._socket.sendall(packed)
             return self._receive(count, deadline)
-        except BlockingIOError:
-            msg = "the kernel's timeout"
-            raise TimeoutError(msg) from None
         except ProtocolError as error:
             msg = "what answers is no Redis or Valkey"
             raise ConnectionError(msg) from error
 
-    def _send(self, packed: bytes) -> None:
-        if self._is_plain and len(packed) > _LARGE_BYTES:
-            self._socket.settimeout(self._budget_s)
-            self._socket.sendall(packed)
-            self._socket.settimeout(None)
-        else:
-            self._socket.sendall(packed)
-
     def _receive(self, count: int, deadline: float) -> list[Any]:
-        gets, feed, recv = self._reader.gets, self._reader.feed, self._socket.recv
+        gets, feed = self._reader.gets, self._reader.feed
         replies: list[Any] = []
-        data = recv(_READ_BYTES)
+        data = self._socket.recv(_READ_BYTES)
         while True:
             if not data:
                 msg = "the server closed the connection"
@@ -191,16 +170,9 @@ class _Line:
         left = deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        if self._is_plain:
-            poll = select.poll()
-            poll.register(self._socket, select.POLLIN)
-            if not poll.poll(left * 1000):
-                raise TimeoutError
-            data: bytes = self._socket.recv(_READ_BYTES)
-            return data
         self._socket.settimeout(left)
         try:
-            data = self._socket.recv(_READ_BYTES)
+            data: bytes = self._socket.recv(_READ_BYTES)
         finally:
             self._socket.settimeout(self._budget_s)
         return data
