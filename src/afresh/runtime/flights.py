@@ -114,12 +114,13 @@ class FlightTable:
     """The flights of one engine, by key."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # Re-entrant: a signal's handler, or an object's finalizer, may call in the middle of a call.
+        self.lock = threading.RLock()
         self._flights: dict[str, Flight] = {}
 
     def forget(self) -> None:
         """Begin anew after a fork: the leaders are threads of the parent."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self._flights = {}
 
     def drop(self, key: str, flight: Flight) -> None:

@@ -38,7 +38,7 @@ class MemoryStore:
 
     def __init__(self, *, max_entries: int = 100_000, now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self._data: dict[str, tuple[Held, float]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # re-entrant: a signal's handler may call in the middle of a call
         self._max_entries = max_entries
         self._now_ms = now_ms
         self._sweep_at = 1024
@@ -57,7 +57,7 @@ class MemoryStore:
 
     def forget(self) -> None:
         """After a fork: another thread of the parent may have held the lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def close(self) -> None:
         """Drop everything."""

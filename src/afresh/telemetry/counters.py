@@ -55,7 +55,7 @@ class Tallies:
 
     def forget(self) -> None:
         """Begin anew, as in a forked child."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # re-entrant: see FlightTable
         self._tallies: dict[str, _Tally] = {}
         self.suppressed: Counter[str] = Counter()
 
