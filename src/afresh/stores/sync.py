@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hiredis import ProtocolError, Reader, ReplyError, pack_command
 
@@ -20,6 +20,8 @@ from afresh.stores.scripts import deliver
 from afresh.stores.server_time import ServerTime
 
 if TYPE_CHECKING:
+    import socket
+
     from redis.connection import AbstractConnection
 
 __all__ = ["SyncStore"]
@@ -130,7 +132,7 @@ class _Line:
 
     def __init__(self, connection: AbstractConnection, budget_s: float) -> None:
         self._connection = connection  # keeps the socket alive, and closes it
-        self._socket: Any = connection._sock  # noqa: SLF001  redis-py offers no other way to the socket
+        self._socket = cast("socket.socket", connection._sock)  # noqa: SLF001  redis-py offers no other way to the socket
         self._socket.settimeout(budget_s)
         self._reader = Reader()
         self._budget_s = budget_s
@@ -172,7 +174,7 @@ class _Line:
             raise TimeoutError
         self._socket.settimeout(left)
         try:
-            data: bytes = self._socket.recv(_READ_BYTES)
+            data = self._socket.recv(_READ_BYTES)
         finally:
             self._socket.settimeout(self._budget_s)
         return data
