@@ -19,6 +19,7 @@ from afresh.core.results import Receipt
 from afresh.core.writes import Target
 from afresh.function import Function, Options
 from afresh.runtime import operations
+from afresh.runtime.computing import end_compute, start_compute
 from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.run_now import run_now
 from afresh.telemetry.counters import FunctionStats
@@ -73,7 +74,8 @@ class _Batches:
 class _Sorted:
     """What a batch got: values, claims to compute, and ids that others compute."""
 
-    def __init__(self, ids: Sequence[Any], got: Sequence[Hit | Claim | None]) -> None:
+    def __init__(self, engine: Engine, ids: Sequence[Any], got: Sequence[Hit | Claim | None]) -> None:
+        self._engine = engine
         pairs = list(zip(ids, got, strict=True))
         self.values = {each: hit.value for each, hit in pairs if isinstance(hit, Hit)}
         self.claims = {each: claim for each, claim in pairs if isinstance(claim, Claim)}
@@ -81,13 +83,11 @@ class _Sorted:
 
     def start_compute(self) -> None:
         for claim in self.claims.values():
-            if claim.flight is not None:
-                claim.flight.start_compute()
+            start_compute(self._engine, claim)
 
     def end_compute(self) -> None:
         for claim in reversed(self.claims.values()):
-            if claim.flight is not None:
-                claim.flight.end_compute()
+            end_compute(self._engine, claim)
 
     def split(self, computed: Mapping[Any, Any]) -> tuple[list[Result], list[Claim]]:
         """Return what is to be committed, and the claims on ids that were left out."""
@@ -106,12 +106,13 @@ class Many(_Batches, Generic[K, V, P]):
         requests = self._requests(ids, args, kwargs)
         if bypassed() or not requests:
             return _in_order(requests, self._checked(self._function.fn(list(requests), *args, **kwargs))) if requests else {}
-        ports = self._function.engine.sync_ports()
+        engine = self._function.engine
+        ports = engine.sync_ports()
         compute = functools.partial(self._compute, ports, args, kwargs)
-        batch = _Sorted(list(requests), run_now(flows.obtain_many(ports, list(requests.values()))))
+        batch = _Sorted(engine, list(requests), run_now(flows.obtain_many(ports, list(requests.values()))))
         values = {**batch.values, **compute(batch)}
         for each in batch.pending:
-            alone = _Sorted([each], [run_now(flows.obtain(ports, requests[each]))])
+            alone = _Sorted(engine, [each], [run_now(flows.obtain(ports, requests[each]))])
             values |= {**alone.values, **compute(alone)}
         return _in_order(requests, values)
 
@@ -162,12 +163,13 @@ class AsyncMany(_Batches, Generic[K, V, P]):
         requests = self._requests(ids, args, kwargs)
         if bypassed() or not requests:
             return _in_order(requests, self._checked(await self._function.fn(list(requests), *args, **kwargs))) if requests else {}
-        ports = self._function.engine.async_ports()
+        engine = self._function.engine
+        ports = engine.async_ports()
         compute = functools.partial(self._compute, ports, args, kwargs)
-        batch = _Sorted(list(requests), await flows.obtain_many(ports, list(requests.values())))
+        batch = _Sorted(engine, list(requests), await flows.obtain_many(ports, list(requests.values())))
         values = {**batch.values, **await compute(batch)}
         for each in batch.pending:
-            alone = _Sorted([each], [await flows.obtain(ports, requests[each])])
+            alone = _Sorted(engine, [each], [await flows.obtain(ports, requests[each])])
             values |= {**alone.values, **await compute(alone)}
         return _in_order(requests, values)
 

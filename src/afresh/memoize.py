@@ -19,7 +19,7 @@ from afresh.core.writes import Target
 from afresh.errors import ConfigurationError
 from afresh.function import Function, Options
 from afresh.runtime import operations
-from afresh.runtime.computing import Tasks, Threads
+from afresh.runtime.computing import Tasks, Threads, start_compute
 from afresh.runtime.engine import Engine
 from afresh.runtime.run_now import run_now
 from afresh.telemetry.counters import FunctionStats
@@ -139,6 +139,7 @@ class Memoized(_Handle, Generic[P, R]):
         engine = self._function.engine
         computing = Threads(engine)
         claim = run_now(flows.seize(engine.sync_ports(), self._request(args, kwargs)))
+        start_compute(engine, claim)
         try:
             value = self.uncached(*args, **kwargs)
         except BaseException as error:
@@ -217,6 +218,7 @@ class AsyncMemoized(_Handle, Generic[P, R]):
         engine = self._function.engine
         computing = Tasks(engine)
         claim = await flows.seize(engine.async_ports(), self._request(args, kwargs))
+        start_compute(engine, claim)
         try:
             value = await self.uncached(*args, **kwargs)
         except BaseException as error:

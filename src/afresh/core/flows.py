@@ -24,7 +24,7 @@ from afresh.core.commits import Claim, abandon, commit, release
 from afresh.core.decide import Cause, Verdict
 from afresh.core.envelope import parse
 from afresh.core.ops import Claim as ClaimOp, Seize, Stamp
-from afresh.core.policy import LEASE_MS, POLL_MS, tag_ttl_ms
+from afresh.core.policy import POLL_MS, tag_ttl_ms
 from afresh.core.ports import Flight, Outcome, Ports
 from afresh.core.reads import Hit, Request, hit_of, read, read_many
 from afresh.core.stamps import STAMP_BYTES, Needs
@@ -142,7 +142,7 @@ async def _claim_many(ports: Ports, wanted: Sequence[tuple[Request, Flight, Verd
     answers: Sequence[object] = [None] * len(wanted)
     stamps: dict[str, object] = {}
     if not any(verdict.cause is Cause.UNAVAILABLE for _, _, verdict, _ in wanted):  # they were read together
-        claiming = [ClaimOp(each.names.value, each.names.lease, verdict.seen, mark, LEASE_MS) for each, _, verdict, mark in wanted]
+        claiming = [ClaimOp(each.names.value, each.names.lease, verdict.seen, mark, ports.lease_ms) for each, _, verdict, mark in wanted]
         stamping = {op.key: op for request in requests for op in _stamping(ports, request)}
         try:
             replies = await ports.store.flight([*claiming, *stamping.values()])
@@ -190,7 +190,7 @@ async def seize(ports: Ports, request: Request) -> Claim:
     mark, needs = ports.token(MARK_BYTES) + bytes(4), request.needs
     vector: bytes | None = None
     try:
-        answer, *stamps = await ports.store.flight([Seize(request.names.lease, LEASE_MS, mark), *_stamping(ports, request)])
+        answer, *stamps = await ports.store.flight([Seize(request.names.lease, ports.lease_ms, mark), *_stamping(ports, request)])
         if isinstance(answer, StoreError):
             raise answer
         vector = needs.vector(stamps) if needs.is_storable else None

@@ -18,6 +18,7 @@ __all__ = [
     "Bump",
     "Claim",
     "Commit",
+    "Extend",
     "Get",
     "HashGet",
     "Incr",
@@ -104,6 +105,14 @@ class Abandon(NamedTuple):
 
     lease: str
     mark: bytes
+
+
+class Extend(NamedTuple):
+    """Let the lease live on for `ttl_ms`, if it is still ours. Reply: 1 it does, 0 not."""
+
+    lease: str
+    mark: bytes
+    ttl_ms: int
 
 
 class Put(NamedTuple):
@@ -199,6 +208,7 @@ Op: TypeAlias = (
     | Stamp
     | Commit
     | Abandon
+    | Extend
     | Put
     | Swap
     | Incr
@@ -220,6 +230,7 @@ SCRIPTS: Final[Mapping[type, tuple[str, int]]] = MappingProxyType(
         Stamp: ("stamp", 1),
         Commit: ("commit", 2),
         Abandon: ("abandon", 1),
+        Extend: ("extend", 1),
         Put: ("put", 2),
         Swap: ("swap", 2),
         Incr: ("incr", 2),

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from afresh.core.units import MAX_TTL_MS
 
-__all__ = ["KEY_STAMP_MS", "LEASE_MS", "POLL_MS", "WAIT_MS", "Policy", "hard_ttl_ms", "tag_ttl_ms"]
+__all__ = ["KEY_STAMP_MS", "LEASE_MS", "LONGEST_COMPUTE_MS", "POLL_MS", "WAIT_MS", "Policy", "hard_ttl_ms", "tag_ttl_ms"]
 
-# How long a claim keeps other processes from computing. A compute that takes longer is not stored.
-LEASE_MS: Final = 60_000
+# How long a claim keeps other processes from computing, unless its process renews it. A compute whose lease has lapsed is not stored.
+LEASE_MS: Final = 5_000
+# A compute that takes longer than this is not stored: leases are not renewed beyond it, and stamps of tags need not outlive it.
+LONGEST_COMPUTE_MS: Final = 600_000
 # How long a caller waits for somebody else's computation before it computes for itself.
 WAIT_MS: Final = 10_000
 # Between two looks at a lease that another process holds: the first and the longest pause.
@@ -59,4 +61,4 @@ def hard_ttl_ms(ttl_ms: int | None, stale_ttl_ms: int) -> int:
 
 def tag_ttl_ms(ttl_ms: int | None, stale_ttl_ms: int) -> int:
     """Return the least PX of a tag's stamp under which an entry is computed; 0 for ever. It must outlive compute and entry."""
-    return 0 if ttl_ms is None else LEASE_MS + 2 * hard_ttl_ms(ttl_ms, stale_ttl_ms)
+    return 0 if ttl_ms is None else LONGEST_COMPUTE_MS + 2 * hard_ttl_ms(ttl_ms, stale_ttl_ms)

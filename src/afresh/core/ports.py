@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from afresh.core.envelope import Entry
 from afresh.core.ops import Op
+from afresh.core.policy import LEASE_MS
 
 __all__ = ["Clock", "Codec", "Encoded", "Events", "Flight", "Flights", "Outcome", "Ports", "Seat", "Store", "Values"]
 
@@ -207,3 +208,4 @@ class Ports:
     flights: Flights
     events: Events
     token: Callable[[int], bytes]
+    lease_ms: int = LEASE_MS

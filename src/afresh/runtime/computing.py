@@ -18,7 +18,7 @@ from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.negative import described, rebuilt
 from afresh.runtime.run_now import run_now
 
-__all__ = ["Tasks", "Threads"]
+__all__ = ["Tasks", "Threads", "end_compute", "start_compute"]
 
 
 class Threads:
@@ -31,16 +31,16 @@ class Threads:
 
     def begin(self, request: Request) -> Hit | Claim:
         """Return the value or the duty to compute it here and now: then `commit` or `abandon`."""
-        return _started(run_now(obtain(self._engine.sync_ports(), request)), request)
+        return _begun(self._engine, run_now(obtain(self._engine.sync_ports(), request)), request)
 
     def commit(self, claim: Claim, value: Any) -> None:
         """Store a computed value."""
-        _end_compute(claim)
+        end_compute(self._engine, claim)
         run_now(commit_many(self._engine.sync_ports(), [Result(claim, value)]))
 
     def abandon(self, claim: Claim, error: BaseException) -> None:
         """Give a claim up for what the compute raised, which is kept if the function declares it as a negative result."""
-        _end_compute(claim)
+        end_compute(self._engine, claim)
         run_now(_failed(self._engine.sync_ports(), claim, error))
 
     def compute(self, request: Request, compute: Callable[[], Any]) -> Any:
@@ -69,16 +69,16 @@ class Tasks:
 
     async def begin(self, request: Request) -> Hit | Claim:
         """See `Threads.begin`."""
-        return _started(await obtain(self._engine.async_ports(), request), request)
+        return _begun(self._engine, await obtain(self._engine.async_ports(), request), request)
 
     async def commit(self, claim: Claim, value: Any) -> None:
         """See `Threads.commit`."""
-        _end_compute(claim)
+        end_compute(self._engine, claim)
         await commit_many(self._engine.async_ports(), [Result(claim, value)])
 
     async def abandon(self, claim: Claim, error: BaseException) -> None:
         """See `Threads.abandon`."""
-        _end_compute(claim)
+        end_compute(self._engine, claim)
         await _failed(self._engine.async_ports(), claim, error)
 
     async def compute(self, request: Request, compute: Callable[[], Any]) -> Any:
@@ -97,7 +97,7 @@ class Tasks:
         return value
 
 
-def _started(got: Hit | Claim, request: Request) -> Hit | Claim:
+def _begun(engine: Engine, got: Hit | Claim, request: Request) -> Hit | Claim:
     """Note that a claim's compute starts now; raise what a negative entry holds."""
     if isinstance(got, Hit):
         if not got.is_negative:
@@ -106,14 +106,23 @@ def _started(got: Hit | Claim, request: Request) -> Hit | Claim:
         if error is not None:
             raise error
         return Claim(request, None, None, None, SyncClock.ticks_us())  # the exception's class is not what it was: compute, unstored
-    if got.flight is not None:
-        got.flight.start_compute()
+    start_compute(engine, got)
     return got
 
 
-def _end_compute(claim: Claim) -> None:
+def start_compute(engine: Engine, claim: Claim) -> None:
+    """Note that this thread or task computes for a claim from now on, and keep its lease alive meanwhile."""
+    if claim.flight is not None:
+        claim.flight.start_compute()
+    if claim.mark is not None and engine.must_renew:
+        engine.renewals.start(claim)
+
+
+def end_compute(engine: Engine, claim: Claim) -> None:
+    """End what `start_compute` began."""
     if claim.flight is not None:
         claim.flight.end_compute()
+    engine.renewals.stop(claim)
 
 
 async def _failed(ports: Ports, claim: Claim, error: BaseException) -> None:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from afresh.codec.values import Codecs
 from afresh.core.keys import Namespace
+from afresh.core.policy import LEASE_MS, LONGEST_COMPUTE_MS
 from afresh.core.ports import Ports
 from afresh.core.stamps import needs_of
 from afresh.errors import ConfigurationError
 from afresh.runtime.clocks import AsyncClock, SyncClock
 from afresh.runtime.flights import AsyncFlights, FlightTable, SyncFlights
 from afresh.runtime.fork import forget_after_fork
+from afresh.runtime.renewals import Renewals
 from afresh.telemetry.counters import Counters, Tallies
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Engine:
         self.values = codecs.values()
         self.tallies = Tallies()
         self.counters = Counters(self.tallies)
+        self.renewals = Renewals(self.sync_ports)
         self.function_names: dict[str, Callable[..., Any]] = {}
         self.default_needs = needs_of(namespace)
         forget_after_fork(self)
@@ -91,7 +94,7 @@ class Engine:
             with self._opening:
                 stores = self.stores
                 clock = SyncClock(stores.now_ms)
-                self._sync = Ports(stores.sync(), clock, SyncFlights(self._table), self.counters, os.urandom)
+                self._sync = Ports(stores.sync(), clock, SyncFlights(self._table), self.counters, os.urandom, self._lease_ms())
         return self._sync
 
     def async_ports(self) -> Ports:
@@ -100,11 +103,20 @@ class Engine:
             with self._opening:
                 stores = self.stores
                 clock = AsyncClock(stores.now_ms)
-                self._aio = Ports(stores.aio(), clock, AsyncFlights(self._table), self.counters, os.urandom)
+                self._aio = Ports(stores.aio(), clock, AsyncFlights(self._table), self.counters, os.urandom, self._lease_ms())
         return self._aio
+
+    @property
+    def must_renew(self) -> bool:
+        """Say whether leases are short, and renewed. In a store that ends with the process nobody waits for the dead."""
+        return self.stores.address.scheme != "memory"
+
+    def _lease_ms(self) -> int:
+        return LEASE_MS if self.must_renew else LONGEST_COMPUTE_MS
 
     def close(self) -> None:
         """Close what threads use. The next use opens it again."""
+        self.renewals.close()
         with self._opening:
             self._sync = self._aio = None
             if self._stores is not None:
@@ -112,6 +124,7 @@ class Engine:
 
     async def aclose(self) -> None:
         """Close what this event loop's tasks and what threads use."""
+        self.renewals.close()
         self._sync = self._aio = None
         if self._stores is not None:
             await self._stores.aclose()
@@ -120,6 +133,7 @@ class Engine:
         """Begin anew in a forked child."""
         self._opening = threading.Lock()
         self._table.forget()
+        self.renewals.forget()
         self.tallies.forget()
         if self._stores is not None:
             self._stores.forget()

@@ -172,6 +172,12 @@ class MemoryStore:
     def _abandon(self, op: ops.Abandon) -> int:
         return self._drop(op.lease) if self._bytes(op.lease) == op.mark else 0
 
+    def _extend(self, op: ops.Extend) -> int:
+        if self._bytes(op.lease) != op.mark:
+            return 0
+        self._store(op.lease, op.mark, op.ttl_ms)
+        return 1
+
     def _put(self, op: ops.Put) -> int:
         self._store(op.value, op.envelope, op.ttl_ms)
         self._drop(op.lease)
