@@ -224,6 +224,14 @@ _CASES: Final[dict[str, Case]] = {
     "abandon-ours": lambda n: [_claim(n, b"", [1]), Step(ops.Abandon(n.lease, b"mine"), 1), _leased(n, None)],
     "abandon-theirs": lambda n: [_seized(n), Step(ops.Abandon(n.lease, b"mine"), 0), _leased(n, b"theirs")],
     "abandon-nothing": lambda n: [Step(ops.Abandon(n.lease, b"mine"), 0)],
+    "extend-ours": lambda n: [
+        Step(ops.Claim(n.value, n.lease, b"", b"mine", SHORT_MS), [1]),
+        Step(ops.Extend(n.lease, b"mine", HOUR_MS), 1),
+        Step(Passed(SHORT_MS + 50)),
+        _leased(n, b"mine"),
+    ],
+    "extend-theirs": lambda n: [_seized(n), Step(ops.Extend(n.lease, b"mine", SHORT_MS), 0), _leased(n, b"theirs")],
+    "extend-nothing": lambda n: [Step(ops.Extend(n.lease, b"mine", HOUR_MS), 0), _leased(n, None)],
     # ---- put, swap
     "put-drops-the-lease": lambda n: [_seized(n), _there(n, A), _leased(n, None)],
     "put-over-another-type": lambda n: [_hash_at(n.value), _there(n, A), _is_there(n, A)],
