@@ -35,7 +35,7 @@ class AsyncCache(Facade):
     async def get(self, key: str, default: D, /, *, type: type[T]) -> T | D: ...
     async def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
         """See `Cache.get`."""
-        return await operations.get(self._engine.async_ports(), self._keyed(key, kind=type), default)
+        return await operations.get(self._engine.async_ports(), self._keyed(key, kind=type), default, type)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """See `Cache.get_many`."""

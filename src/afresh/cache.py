@@ -112,7 +112,7 @@ class Cache(Facade):
 
         Cost: 1 round trip; 2 for an entry with tags.
         """
-        return run_now(operations.get(self._engine.sync_ports(), self._keyed(key, kind=type), default))
+        return run_now(operations.get(self._engine.sync_ports(), self._keyed(key, kind=type), default, type))
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return what is stored of these keys. Cost: 1 round trip in all; 2 if an entry has tags."""

@@ -20,7 +20,7 @@ from afresh.errors import ConfigurationError
 from afresh.function import Function, Options
 from afresh.runtime import operations
 from afresh.runtime.computing import Tasks, Threads, start_compute
-from afresh.runtime.engine import Engine
+from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.run_now import run_now
 from afresh.telemetry.counters import FunctionStats
 
@@ -136,6 +136,8 @@ class Memoized(_Handle, Generic[P, R]):
 
         Cost: 2 round trips.
         """
+        if bypassed():
+            return self.uncached(*args, **kwargs)
         engine = self._function.engine
         computing = Threads(engine)
         claim = run_now(flows.seize(engine.sync_ports(), self._request(args, kwargs)))
@@ -215,6 +217,8 @@ class AsyncMemoized(_Handle, Generic[P, R]):
 
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """See `Memoized.refresh`."""
+        if bypassed():
+            return await self.uncached(*args, **kwargs)
         engine = self._function.engine
         computing = Tasks(engine)
         claim = await flows.seize(engine.async_ports(), self._request(args, kwargs))

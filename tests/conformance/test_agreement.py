@@ -49,6 +49,7 @@ operations = st.one_of(
     st.builds(ops.Commit, values, leases, marks, raws, ttls),
     st.builds(ops.Abandon, leases, marks),
     st.builds(ops.Extend, leases, marks, st.just(HOUR_MS)),
+    st.builds(ops.Extend, leases, marks, st.just(HOUR_MS)),
     st.builds(ops.Put, st.one_of(values, names), leases, raws, ttls),
     st.builds(ops.Swap, values, leases, seen, st.sampled_from([0, 0, 40, 41]), raws, ttls),
     st.builds(ops.Incr, values, leases, st.integers(-(10**16), 10**16)),

@@ -47,6 +47,11 @@ def readers_and_invalidation(world: World, wanted: Request, *, kind: str, reader
     return [*(world.reader(ports[at % processes], wanted) for at in range(readers)), world.invalidator(kind)]
 
 
+def renewal(world: World, wanted: Request, *, kind: str, processes: int = 2) -> list[Actor]:
+    ports = [world.process() for _ in range(processes)]
+    return [world.renewing_reader(ports[0], wanted), world.reader(ports[-1], wanted), world.invalidator(kind)]
+
+
 def late_reader(world: World, wanted: Request, *, kind: str, processes: int = 1) -> list[Actor]:
     ports = world.process()
     late = world.process(like=ports if processes == 1 else None, replies=False)
@@ -130,6 +135,7 @@ SCENARIOS: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
         "two readers, put": partial(scenario, putting),
         "reader, refresh": partial(scenario, refreshing),
         "reader, refresh, replies on their way": partial(scenario, refreshing, **_REPLIES),
+        "reader that renews, key invalidated": partial(scenario, partial(renewal, kind="key", processes=1)),
         "two refreshes": partial(scenario, partial(refreshing, readers=0, refreshers=2)),
         "two readers with different tags, tag invalidated": partial(scenario, other_tags),
     }
@@ -148,6 +154,7 @@ SAMPLED: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
             ("reader and late reader in 2, replies on their way", partial(late_reader, processes=2), _REPLIES),
             ("two readers in 2, tag evicted", partial(eviction, key="tag", readers=2), {}),
             ("two readers in 2, lease evicted", partial(eviction, key="lease", readers=2), _REPLIES),
+            ("reader that renews, reader in 2", renewal, {}),
             ("compute raises in another process", partial(failure, processes=2), _REPLIES),
         )
     }

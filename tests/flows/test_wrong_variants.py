@@ -42,6 +42,14 @@ def seizes_only_a_free_lease(memory: MemoryStore, op: ops.Op) -> ops.Op:
     return op._replace(lease="elsewhere") if isinstance(op, ops.Seize) and op.lease in memory._data else op
 
 
+def renews_whatever_is_there(_: MemoryStore, op: ops.Op) -> ops.Op:
+    return ops.Seize(op.lease, op.ttl_ms, op.mark) if isinstance(op, ops.Extend) else op
+
+
+def renews_anybodys(memory: MemoryStore, op: ops.Op) -> ops.Op:
+    return renews_whatever_is_there(memory, op) if isinstance(op, ops.Extend) and op.lease in memory._data else op
+
+
 WRONG = {
     "no lease at the commit": (Variant(commits_without_lease), "two readers, key invalidated"),
     "no lease at the commit, put": (Variant(commits_without_lease), "two readers, put"),
@@ -56,6 +64,8 @@ WRONG = {
     "put that leaves the lease": (Variant(leaves_the_lease_to(ops.Put)), "two readers, put"),
     "seize that does not take the lease": (Variant(leaves_the_lease_to(ops.Seize)), "reader, refresh"),
     "seize that takes only a free lease": (Variant(seizes_only_a_free_lease), "reader, refresh"),
+    "renewal that brings a lease back": (Variant(renews_whatever_is_there), "reader that renews, key invalidated"),
+    "renewal of whoever's lease": (Variant(renews_anybodys), "reader that renews, reader in 2, key invalidated"),
     "invalidation that renews no stamp": (Variant(keeps_the_stamp), "two readers, function invalidated"),
     "an evicted stamp that comes back": (Variant(revives_stamps), "two readers in 2, tag evicted, tag invalidated"),
 }

@@ -20,6 +20,7 @@ from typing import Any
 from afresh.codec.msgpack import codec_for
 from afresh.codec.values import CodecValues
 from afresh.core import flows, ops, writes
+from afresh.core.commits import renew
 from afresh.core.envelope import parse
 from afresh.core.keys import Namespace
 from afresh.core.policy import Policy
@@ -210,6 +211,11 @@ class World:
         low = self.applied
         self.check(await call(ports, wanted, self.compute, stamps_late=self.variant.stamps_late), low)
 
+    async def renewing_reader(self, ports: Ports, wanted: Request) -> None:
+        """Compute for so long that the lease must be renewed meanwhile."""
+        low = self.applied
+        self.check(await call(ports, wanted, self.compute, renews=True), low)
+
     async def late_reader(self, ports: Ports, wanted: Request) -> None:
         """Begin once something was applied: nobody else can see that it is broken, and there are fewer orders of steps."""
         await pause(until=lambda: bool(self.applied))
@@ -272,7 +278,14 @@ class World:
         return self.problem
 
 
-async def call(ports: Ports, wanted: Request, compute: Callable[[], Coroutine[Any, Any, object]], *, stamps_late: bool = False) -> object:
+async def call(
+    ports: Ports,
+    wanted: Request,
+    compute: Callable[[], Coroutine[Any, Any, object]],
+    *,
+    stamps_late: bool = False,
+    renews: bool = False,
+) -> object:
     """Do what the facades do: obtain, compute outside the flow, then commit or abandon."""
     got = await flows.obtain(ports, wanted)
     if isinstance(got, Hit):
@@ -281,6 +294,8 @@ async def call(ports: Ports, wanted: Request, compute: Callable[[], Coroutine[An
         got.flight.start_compute()
     try:
         value = await compute()
+        if renews:
+            await renew(ports, [got])
     except BaseException:
         if got.flight is not None:
             got.flight.end_compute()

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from afresh.core import writes
+from afresh.core.decide import Cause
 from afresh.core.envelope import FOR_EVER
 from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request, read, read_many
@@ -28,11 +29,13 @@ from afresh.runtime.engine import bypassed
 __all__ = ["add", "drop", "get", "get_many", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
 
 
-async def get(ports: Ports, request: Request, default: Any) -> Any:
-    """Return the stored value, or the default. Cost: 1 round trip."""
+async def get(ports: Ports, request: Request, default: Any, kind: Any = None) -> Any:
+    """Return the stored value, or the default. With `kind`, a class, anything else is a miss. Cost: 1 round trip."""
     if bypassed():
         return default
     hit, verdict = await read(ports, request)
+    if hit is not None and isinstance(kind, type) and not isinstance(hit.value, kind):
+        hit, verdict = None, verdict._replace(cause=Cause.SCHEMA)
     return _counted(ports, request, hit, verdict.cause, default)
 
 

@@ -310,51 +310,51 @@ _CASES: Final[dict[str, Case]] = {
         Step(ops.Get(n.stamp), None),
     ],
     # ---- memo tables
-    "start": lambda n: [_start(n, b"", b"g1", 5, b"x", b"y", reply=b"g1"), _fields(n, r5=b"x", r6=b"y", max=b"6", g=b"g1", r7=None)],
-    "start-anew": lambda n: [
+    "table-start": lambda n: [_start(n, b"", b"g1", 5, b"x", b"y", reply=b"g1"), _fields(n, r5=b"x", r6=b"y", max=b"6", g=b"g1", r7=None)],
+    "table-start-anew": lambda n: [
         _start(n, b"", b"g1", 0, b"x", b"y", reply=b"g1"),
         _start(n, b"g1", b"g2", 0, b"z", reply=b"g2"),
         _fields(n, r0=b"z", r1=None, max=b"0", g=b"g2"),
     ],
-    "start-overtaken": lambda n: [
+    "table-start-overtaken": lambda n: [
         _start(n, b"", b"g1", 0, b"x", reply=b"g1"),
         _start(n, b"", b"g2", 0, b"y", reply=b"g1"),
         _start(n, b"g0", b"g2", 0, b"y", reply=b"g1"),
         _fields(n, r0=b"x", g=b"g1"),
     ],
-    "start-what-went": lambda n: [_start(n, b"g0", b"g1", 0, b"x", reply=b"g1"), _fields(n, r0=b"x")],
-    "start-over-another-type": lambda n: [
+    "table-start-what-went": lambda n: [_start(n, b"g0", b"g1", 0, b"x", reply=b"g1"), _fields(n, r0=b"x")],
+    "table-start-over-another-type": lambda n: [
         Step(ops.Put(n.table, n.lease, A, HOUR_MS), 1),
         _start(n, b"", b"g1", 0, b"x", reply=b"g1"),
         _fields(n, r0=b"x"),
     ],
-    "extend": lambda n: [
+    "table-extend": lambda n: [
         _start(n, b"", b"g", 0, b"x", reply=b"g"),
         _extend(n, b"g", 1, b"y", b"z", reply=1),
         _fields(n, r0=b"x", r1=b"y", r2=b"z", max=b"2", g=b"g"),
     ],
-    "extend-what-is-known-in-part": lambda n: [
+    "table-extend-what-is-known-in-part": lambda n: [
         _start(n, b"", b"g", 0, b"x", b"y", reply=b"g"),
         _extend(n, b"g", 0, b"-", b"-", b"z", reply=1),
         _fields(n, r0=b"x", r1=b"y", r2=b"z", max=b"2"),
     ],
-    "extend-what-is-known": lambda n: [
+    "table-extend-what-is-known": lambda n: [
         _start(n, b"", b"g", 0, b"x", b"y", reply=b"g"),
         _extend(n, b"g", 1, b"-", reply=1),
         _fields(n, r1=b"y", max=b"1"),
     ],
-    "extend-with-a-gap": lambda n: [
+    "table-extend-with-a-gap": lambda n: [
         _start(n, b"", b"g", 0, b"x", reply=b"g"),
         _extend(n, b"g", 2, b"z", reply=0),
         _fields(n, r2=None, max=b"0"),
     ],
-    "extend-another-table": lambda n: [_start(n, b"", b"g1", 0, b"x", reply=b"g1"), _extend(n, b"g0", 1, b"y", reply=0)],
-    "extend-nothing": lambda n: [_extend(n, b"g", 0, b"x", reply=0)],
-    "extend-another-type": lambda n: [
+    "table-extend-another-table": lambda n: [_start(n, b"", b"g1", 0, b"x", reply=b"g1"), _extend(n, b"g0", 1, b"y", reply=0)],
+    "table-extend-nothing": lambda n: [_extend(n, b"g", 0, b"x", reply=0)],
+    "table-extend-another-type": lambda n: [
         Step(ops.Put(n.table, n.lease, A, HOUR_MS), 1),
         Step(ops.TableExtend(n.table, b"g", HOUR_MS, 0, 1, 0, (b"x",)), Refused("WRONGTYPE")),
     ],
-    "extend-with-a-bound": lambda n: [
+    "table-extend-with-a-bound": lambda n: [
         _start(n, b"", b"g", 0, b"xxxx", reply=b"g"),
         _extend(n, b"g", 1, b"1111", b"2222", b"3333", reply=1, bound=8),
         _fields(n, r1=None, r2=b"2222", r3=b"3333", max=b"3", min=b"2", bytes=b"8"),
@@ -366,7 +366,7 @@ _CASES: Final[dict[str, Case]] = {
         Step(Passed(SHORT_MS + 50)),
         _extend(n, b"g", 1, b"y", reply=0),
     ],
-    "extend-lives-longer": lambda n: [
+    "table-extend-lives-longer": lambda n: [
         Step(ops.TableStart(n.table, b"", b"g", SHORT_MS, 0, (b"x",)), b"g"),
         _extend(n, b"g", 1, b"y", reply=1),
         Step(Passed(SHORT_MS + 50)),
