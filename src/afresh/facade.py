@@ -131,6 +131,7 @@ class Facade:
         )
         return memoized(self._engine, Options(policy, tags, key, tuple(ignore), name, version, codec))
 
+    @names_nearest_option
     def memoize_many(
         self,
         *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from afresh.runtime.engine import Engine, bypassed
 from afresh.tags import TagTemplates, rendered_by
 from afresh.wrapper import Spelling, generate
 
-__all__ = ["Function", "Options", "is_coroutine_function"]
+__all__ = ["Function", "Options", "imitate", "is_coroutine_function", "refuse_uncacheable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Function:
     """
 
     def __init__(self, engine: Engine, fn: Callable[..., Any], options: Options) -> None:
-        _refuse_uncacheable(fn)
+        refuse_uncacheable(fn)
         self.engine = engine
         self.fn = fn
         self.options = options
@@ -133,14 +134,40 @@ def is_coroutine_function(fn: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  its own colour
 
 
-def _refuse_uncacheable(fn: object) -> None:
+def imitate(handle: Any, fn: Callable[..., Any], name: str) -> None:
+    """Make a handle pass for its function with whoever looks at functions: `inspect`, `help`, decorators, frameworks.
+
+    Args:
+        handle: an instance of a class whose `__call__` is of the function's colour.
+        fn: the function.
+        name: of the handle, if the function has none.
+    """
+    shown: dict[str, Any] = {"__name__": name, "__qualname__": name, "__annotations__": {}, "__defaults__": None, "__kwdefaults__": None}
+    shown |= {each: getattr(fn, each) for each in (*functools.WRAPPER_ASSIGNMENTS, *shown) if hasattr(fn, each)}
+    noted = {each: value for each, value in getattr(fn, "__dict__", {}).items() if not hasattr(type(handle), each)}
+    vars(handle).update(noted | shown, __wrapped__=fn, __code__=type(handle).__call__.__code__)
+
+
+def refuse_uncacheable(fn: object) -> None:
+    """Refuse what is no function, and functions whose results cannot be kept.
+
+    Raises:
+        ConfigurationError: with the reason, and what to memoize instead.
+    """
+    kind = type(fn).__name__
     reason = None
-    if not callable(fn):
-        reason = f"it is a {type(fn).__name__}, not a function"
+    if isinstance(fn, (property, functools.cached_property)):
+        reason = f"it is of type {kind}, not a function. Put @{kind} above @cache.memoize()"
+    elif not callable(fn):
+        reason = f"it is of type {kind}, not a function. Memoize the function that makes it"
     elif inspect.isclass(fn):
         reason = "it is a class: its instances would be shared. Memoize a function that returns what you need of them"
-    elif inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+    elif any(map(_generates, (fn, type(fn).__call__))):
         reason = "it is a generator: it can be consumed only once. Return a list"
     if reason is not None:
         msg = f"{getattr(fn, '__qualname__', fn)!r} cannot be memoized: {reason}."
         raise ConfigurationError(msg)
+
+
+def _generates(fn: object) -> bool:
+    return inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)

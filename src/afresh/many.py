@@ -17,7 +17,7 @@ from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request
 from afresh.core.results import Receipt
 from afresh.core.writes import Target
-from afresh.function import Function, Options
+from afresh.function import Function, Options, imitate
 from afresh.runtime import operations
 from afresh.runtime.computing import end_compute, start_compute
 from afresh.runtime.engine import Engine, bypassed
@@ -34,12 +34,22 @@ V = TypeVar("V")
 class _Batches:
     """What both colours share: requests for ids, and what becomes of the computed mapping."""
 
+    __slots__ = ("_function",)
+
     def __init__(self, function: Function) -> None:
-        functools.update_wrapper(self, function.fn)  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
         self._function = function
+        imitate(self, function.fn, function.name)
 
     def __repr__(self) -> str:
         return f"<memoized in batches {self._function.name}>"
+
+    def __cache_key__(self) -> tuple[str, str]:
+        """As an argument, be known by the function's id in its namespace."""
+        return self._function.engine.namespace.name, self._function.identity
+
+    def __reduce__(self) -> str:
+        """Pickle by name, as functions are."""
+        return str(self._function.fn.__qualname__)
 
     @property
     def tag(self) -> str:

@@ -6,8 +6,10 @@ are the call's: ``profile(7)``, ``profile.invalidate(7)``. Accessed on an instan
 
 from __future__ import annotations
 
-import functools
+import inspect
 from collections.abc import Callable, Coroutine
+from operator import methodcaller
+from types import MethodType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
 
 from afresh.core import flows
@@ -17,7 +19,7 @@ from afresh.core.results import Entry, Receipt
 from afresh.core.units import Duration, duration_ms
 from afresh.core.writes import Target
 from afresh.errors import ConfigurationError
-from afresh.function import Function, Options
+from afresh.function import Function, Options, imitate
 from afresh.runtime import operations
 from afresh.runtime.computing import Tasks, Threads, start_compute
 from afresh.runtime.engine import Engine, bypassed
@@ -30,32 +32,52 @@ P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
-H = TypeVar("H", bound="_Handle")
 Read: TypeAlias = Literal["near", "redis"]
 
 
 class _Handle:
     """What both colours share: the function's record and what it is bound to."""
 
-    _method: type | None = None  # classmethod or staticmethod, where that was memoized
+    # Slots, since `functools.wraps` around a handle copies what is in its `__dict__`.
+    __slots__ = ("__dict__", "__func__", "__self__", "_bound", "_function", "_made_from", "_method")
 
-    def __init__(self, function: Function, bound: tuple[Any, ...] = ()) -> None:
-        # First, since it copies the attributes of the function, which may be a handle itself.
-        functools.update_wrapper(
-            self,  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
-            function.fn,
-            assigned=(*functools.WRAPPER_ASSIGNMENTS, "__defaults__", "__kwdefaults__"),
-        )
+    __func__: Any
+    _bound: tuple[Any, ...]
+    _made_from: tuple[_Handle, dict[str, Any]] | None  # what `options` was called on, and with
+    _method: type | None  # classmethod or staticmethod, where that was memoized
+
+    def __init__(self, function: Function) -> None:
         self._function = function
-        self._bound = bound
-        # Together with the attributes above, this makes `inspect` take the handle for the function that it stands for.
-        self.__code__ = function.call.__code__
+        self._bound, self._made_from, self._method = (), None, None
+        imitate(self, function.fn, function.name)
+
+    def _bind(self, handle: _Handle, obj: object) -> None:
+        """Become to a handle what methods are to functions."""
+        self._function, self._method = handle._function, handle._method
+        self._bound, self._made_from = (obj,), None
+        self.__func__, self.__self__ = handle, obj
+        self.__dict__ = handle.__dict__  # what is set on the function shows on its methods
 
     def __repr__(self) -> str:
         return f"<memoized {self._function.name}{' bound' if self._bound else ''}>"
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Handle) or self._function is not other._function:
+            return False
+        return [*map(id, self._bound)] == [*map(id, other._bound)]
+
+    def __hash__(self) -> int:
+        return hash((self._function, *map(id, self._bound)))
+
+    def __cache_key__(self) -> tuple[Any, ...]:
+        """As an argument, be known by the function's id in its namespace, and by what it is bound to."""
+        return self._function.engine.namespace.name, self._function.identity, *self._bound
+
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Pickle by name, as functions are."""
+        if self._made_from is not None:
+            handle, options = self._made_from
+            return methodcaller("options", **options), (handle,)
         if self._bound:
             return getattr, (self._bound[0], self._function.fn.__name__)
         return str(self._function.fn.__qualname__)
@@ -87,11 +109,17 @@ class _Handle:
     def _target_all(self) -> Target:
         return Target(None, self._function.engine.namespace.tag_of(self.tag).key)
 
-    def _with(self, read: Read | None, wait: Duration | None) -> Function:
+    def _under(self, *, read: Read | None, wait: Duration | None) -> Any:
         if read not in {None, "near", "redis"}:
             msg = f"read={read!r} is unknown: 'near' or 'redis'."
             raise ConfigurationError(msg)
-        return self._function if wait is None else self._function.with_policy(wait_ms=duration_ms(wait, what="wait"))
+        if wait is None:
+            return self
+        again = _make(self._function.with_policy(wait_ms=duration_ms(wait, what="wait")), self._method)
+        if self._bound:
+            again = again.__get__(*self._bound)
+        again._made_from = self, {"wait": wait}  # noqa: SLF001  a handle of this module
+        return again
 
 
 class Memoized(_Handle, Generic[P, R]):
@@ -102,7 +130,7 @@ class Memoized(_Handle, Generic[P, R]):
     __module__: str
     __wrapped__: Callable[P, R]
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the stored value, or compute and store it. A copy of its own, unless the type is immutable.
 
         Cost: a hit, 1 round trip; a miss, 3.
@@ -118,7 +146,7 @@ class Memoized(_Handle, Generic[P, R]):
         first = self._first(obj, owner)
         return self if first is None else _BoundMemoized(self, first)
 
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> Key:
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """Return the call's key, for `Cache.invalidate` and `Cache.get`. No I/O.
 
         Raises:
@@ -126,12 +154,12 @@ class Memoized(_Handle, Generic[P, R]):
         """
         return self._key(args, kwargs)
 
-    def uncached(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def uncached(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself: nothing is read or stored."""
         result: R = self._function.fn(*self._bound, *args, **kwargs)
         return result
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute now and store, whatever is stored. A computation under way is overtaken: its result is not stored.
 
         Cost: 2 round trips.
@@ -150,7 +178,7 @@ class Memoized(_Handle, Generic[P, R]):
         computing.commit(claim, value)
         return value
 
-    def peek(self, *args: P.args, **kwargs: P.kwargs) -> Entry[R] | None:
+    def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> Entry[R] | None:
         """Return what is stored, or None. Never computes. Cost: 1 round trip."""
         return run_now(operations.peek(self._function.engine.sync_ports(), self._request(args, kwargs)))
 
@@ -162,7 +190,7 @@ class Memoized(_Handle, Generic[P, R]):
         """
         run_now(operations.put(self._function.engine.sync_ports(), self._request(args, kwargs), value))
 
-    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Receipt:
+    def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
         """Forget this call's value: see the contract for what that guarantees. Cost: 1 round trip. Never raises for the server."""
         return run_now(operations.invalidate(self._function.engine.sync_ports(), [self._target(args, kwargs)]))
 
@@ -181,8 +209,8 @@ class Memoized(_Handle, Generic[P, R]):
             read: ``"redis"`` skips the near tier.
             wait: how long a call waits for somebody else's computation before it computes for itself.
         """
-        changed = self._with(read, wait)
-        return self if changed is self._function else _bind_again(self, _make(changed))
+        again: Memoized[P, R] = self._under(read=read, wait=wait)
+        return again
 
 
 class AsyncMemoized(_Handle, Generic[P, R]):
@@ -193,7 +221,7 @@ class AsyncMemoized(_Handle, Generic[P, R]):
     __module__: str
     __wrapped__: Callable[P, Coroutine[Any, Any, R]]
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Return the stored value, or compute and store it. See `Memoized.__call__`."""
         raise NotImplementedError  # each handle's own class has the call generated for its signature
 
@@ -206,16 +234,16 @@ class AsyncMemoized(_Handle, Generic[P, R]):
         first = self._first(obj, owner)
         return self if first is None else _BoundAsyncMemoized(self, first)
 
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> Key:
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """See `Memoized.key`."""
         return self._key(args, kwargs)
 
-    async def uncached(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def uncached(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """See `Memoized.uncached`."""
         result: R = await self._function.fn(*self._bound, *args, **kwargs)
         return result
 
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """See `Memoized.refresh`."""
         if bypassed():
             return await self.uncached(*args, **kwargs)
@@ -231,7 +259,7 @@ class AsyncMemoized(_Handle, Generic[P, R]):
         await computing.commit(claim, value)
         return value
 
-    async def peek(self, *args: P.args, **kwargs: P.kwargs) -> Entry[R] | None:
+    async def peek(self, /, *args: P.args, **kwargs: P.kwargs) -> Entry[R] | None:
         """See `Memoized.peek`."""
         return await operations.peek(self._function.engine.async_ports(), self._request(args, kwargs))
 
@@ -239,7 +267,7 @@ class AsyncMemoized(_Handle, Generic[P, R]):
         """See `Memoized.put`."""
         await operations.put(self._function.engine.async_ports(), self._request(args, kwargs), value)
 
-    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> Receipt:
+    async def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
         """See `Memoized.invalidate`."""
         return await operations.invalidate(self._function.engine.async_ports(), [self._target(args, kwargs)])
 
@@ -253,30 +281,38 @@ class AsyncMemoized(_Handle, Generic[P, R]):
 
     def options(self, *, read: Read | None = None, wait: Duration | None = None) -> AsyncMemoized[P, R]:
         """See `Memoized.options`."""
-        changed = self._with(read, wait)
-        return self if changed is self._function else _bind_again(self, _make(changed))
+        again: AsyncMemoized[P, R] = self._under(read=read, wait=wait)
+        return again
+
+
+def _signature(bound: _Handle) -> inspect.Signature:
+    return inspect.signature(MethodType(bound._function.fn, *bound._bound))  # noqa: SLF001  a handle of this module
 
 
 class _BoundMemoized(Memoized[P, R]):
     """A memoized function with its first argument."""
 
-    def __init__(self, handle: Memoized[Any, R], obj: object) -> None:
-        super().__init__(handle._function, (obj,))  # noqa: SLF001  handles of this module
-        self._call = handle.__call__
+    __signature__ = property(_signature)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._call(*self._bound, *args, **kwargs)
+    def __init__(self, handle: Memoized[Any, R], obj: object) -> None:
+        self._bind(handle, obj)
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        result: R = self.__func__.__call__(self.__self__, *args, **kwargs)
+        return result
 
 
 class _BoundAsyncMemoized(AsyncMemoized[P, R]):
     """A memoized coroutine function with its first argument."""
 
-    def __init__(self, handle: AsyncMemoized[Any, R], obj: object) -> None:
-        super().__init__(handle._function, (obj,))  # noqa: SLF001  handles of this module
-        self._call = handle.__call__
+    __signature__ = property(_signature)
 
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await self._call(*self._bound, *args, **kwargs)
+    def __init__(self, handle: AsyncMemoized[Any, R], obj: object) -> None:
+        self._bind(handle, obj)
+
+    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        result: R = await self.__func__.__call__(self.__self__, *args, **kwargs)
+        return result
 
 
 class Memoize(Protocol):
@@ -293,20 +329,15 @@ def memoized(engine: Engine, options: Options) -> Memoize:
 
     def decorate(fn: Any) -> Any:
         if isinstance(fn, (classmethod, staticmethod)):
-            handle = _make(Function(engine, fn.__func__, options))
-            handle._method = type(fn)  # noqa: SLF001  a handle of this module
-            return handle
+            return _make(Function(engine, fn.__func__, options), type(fn))
         return _make(Function(engine, fn, options))
 
     return decorate
 
 
-def _make(function: Function) -> Any:
+def _make(function: Function, method: type | None = None) -> Any:
     """Return a handle of a class of its own, whose `__call__` has the function's signature."""
     base = AsyncMemoized if function.is_async else Memoized
-    return type(base.__name__, (base,), {"__call__": function.call, "__doc__": function.fn.__doc__})(function)
-
-
-def _bind_again(old: H, new: Any) -> H:
-    again: H = new.__get__(old._bound[0]) if old._bound else new  # noqa: SLF001  handles of this module
-    return again
+    handle = type(base.__name__, (base,), {"__call__": function.call})(function)
+    handle._method = method  # noqa: SLF001  a handle of this module
+    return handle

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from afresh.core.stamps import needs_of
 from afresh.core.table import Growth, Resume, Row, Table
 from afresh.core.writes import Target
 from afresh.errors import ConfigurationError, UnencodableValue
-from afresh.function import is_coroutine_function
+from afresh.function import imitate, is_coroutine_function, refuse_uncacheable
 from afresh.naming import name_of
 from afresh.runtime import operations
 from afresh.runtime.engine import Engine, bypassed
@@ -31,14 +30,24 @@ R = TypeVar("R")
 class _Handle:
     """What both colours share: the table, and what needs no I/O."""
 
+    __slots__ = ("_engine", "_fn", "_table")
+
     def __init__(self, engine: Engine, fn: Callable[..., Any], table: Table) -> None:
-        functools.update_wrapper(self, fn)  # type: ignore[arg-type]  # each colour of handle is callable, in its own way
         self._engine = engine
         self._fn = fn
         self._table = table
+        imitate(self, fn, table.owner)
 
     def __repr__(self) -> str:
         return f"<recurrence {self._table.owner}>"
+
+    def __cache_key__(self) -> tuple[str, str]:
+        """As an argument, be known by the table."""
+        return self._engine.namespace.name, self._table.owner
+
+    def __reduce__(self) -> str:
+        """Pickle by name, as functions are."""
+        return str(self._fn.__qualname__)
 
     def stats(self) -> FunctionStats:
         """Return what happened to this function's calls in this process. Computes are counted by row."""
@@ -204,6 +213,7 @@ def recurrence(engine: Engine, base: Mapping[int, Any], options: TableOptions) -
     first, base_values = _checked_base(base)
 
     def decorate(fn: Callable[..., Any]) -> Any:
+        refuse_uncacheable(fn)
         owner = options.name or name_of(fn, engine.function_names)
         _check_function(fn, owner, len(base_values))
         namespace = engine.namespace

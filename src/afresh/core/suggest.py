@@ -1,4 +1,4 @@
-"""Errors for misspelt options that name the nearest right one."""
+"""Errors for misspelt options that name the nearest right one, and for decorators without parentheses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def names_nearest_option(function: F) -> F:
     """Make a function's TypeError for an unknown keyword say which one may have been meant. For what is called rarely."""
-    known = [name for name in inspect.signature(function).parameters if name != "self"]
+    parameters = inspect.signature(function).parameters
+    known = [name for name in parameters if name != "self"]
+    most = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in parameters.values())
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
@@ -26,6 +28,10 @@ def names_nearest_option(function: F) -> F:
                 hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
                 msg = f"{function.__qualname__}() has no option {name!r}.{hint} There are: {', '.join(known)}."
                 raise TypeError(msg)
+        if len(args) > most and callable(args[most]):
+            name = function.__name__
+            msg = f"{name}() takes options by name only, not {args[most]!r}: a decorator is written with parentheses, @cache.{name}()."
+            raise TypeError(msg)
         return function(*args, **kwargs)
 
     return cast("F", checked)
