@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from afresh.codec.values import MAX_VALUE_BYTES, Codecs, SignedPickle, check_codec
@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 class Cache(Facade):
     """A cache on Redis or Valkey. One object serves threads, event loops and forked processes; making one does no I/O.
+
+    It pickles by its configuration, passwords and keys included; a copy of it is the cache itself.
 
     When the server fails, reads are misses and writes are not stored; a call spends at most `budget` on each of its round trips.
 
@@ -78,13 +80,15 @@ class Cache(Facade):
         defaults = Defaults(_capped(duration_ms(ttl, what="ttl")), _capped(duration_ms(stale_ttl, what="stale_ttl")))
         check_codec(codec)
         codecs = Codecs(codec, size_bytes(max_value_bytes, what="max_value_bytes"))
-        super().__init__(Engine(url, namespace=Namespace(namespace), codecs=codecs, budget_s=budget_ms / 1000), defaults)
+        engine = Engine(url, namespace=Namespace(namespace), codecs=codecs, budget_s=budget_ms / 1000)
+        options: dict[str, Any] = {"ttl": ttl, "stale_ttl": stale_ttl, "budget": budget, "codec": codec, "max_value_bytes": max_value_bytes}
+        super().__init__(engine, defaults, partial(type(self), url, namespace=namespace, **options))
 
     @classmethod
-    def _on(cls, engine: Engine, defaults: Defaults) -> Self:
-        """Return a cache on an engine that an integration has made."""
+    def _on(cls, engine: Engine, defaults: Defaults, again: Callable[[], Cache]) -> Self:
+        """Return a cache on an engine that an integration has made, and would make again in another process."""
         cache = cls.__new__(cls)
-        Facade.__init__(cache, engine, defaults)
+        Facade.__init__(cache, engine, defaults, again)
         return cache
 
     @cached_property
@@ -92,7 +96,7 @@ class Cache(Facade):
         """The same cache for coroutines: same names, awaited."""
         from afresh.aio import AsyncCache
 
-        return AsyncCache(self._engine, self._defaults)
+        return AsyncCache(self._engine, self._defaults, partial(_aio_of, self._again))
 
     @overload
     def get(self, key: str) -> Any: ...
@@ -235,3 +239,8 @@ class Cache(Facade):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _aio_of(again: Callable[[], Any]) -> AsyncCache:
+    aio: AsyncCache = again().aio
+    return aio

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, Final, Self, final
 
 from afresh.codec.values import SignedPickle, check_codec
 from afresh.core.keys import Key
@@ -66,13 +66,24 @@ class Defaults:
 class Facade:
     """Options, decorators and requests; `Cache` and `AsyncCache` add what does I/O, each in its own colour."""
 
-    def __init__(self, engine: Engine, defaults: Defaults) -> None:
+    def __init__(self, engine: Engine, defaults: Defaults, again: Callable[[], Facade]) -> None:
         self._engine = engine
         self._defaults = defaults
+        self._again = again
         self._policy = Policy(defaults.ttl_ms)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} namespace={self._engine.namespace.name!r}>"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[], Facade], tuple[()]]:
+        """Pickle by configuration."""
+        return self._again, ()
 
     @names_nearest_option
     def memoize(

@@ -9,6 +9,7 @@ import functools
 import gc
 import inspect
 import json
+import operator
 import pickle
 import pydoc
 import threading
@@ -20,7 +21,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from afresh import Cache
+from afresh import Cache, SignedPickle
 from tests.corner_cases import handles
 from tests.corner_cases.arguments import Tenant
 from tests.corner_cases.handles import HANDLES, METHODS, Account, Premium, async_square, square
@@ -480,6 +481,26 @@ def test_handles_are_sent_to_processes_that_start_afresh(valkey, namespace, monk
     with Cache(valkey.url, namespace=namespace, budget="10s") as here:
         found = here.memoize(name=square._function.name)(square.__wrapped__)(7)
     assert found == (49, child), "what the other process has stored"
+
+
+def test_a_cache_is_sent_by_its_configuration(valkey, namespace):
+    with Cache(valkey.url, namespace=namespace, budget="10s", ttl="7m") as cache:
+        cache.set("k", [1])
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            assert pool.submit(operator.methodcaller("get", "k"), cache).result(30) == [1]
+        with pickle.loads(pickle.dumps(cache)) as again:
+            assert again.get("k") == [1]
+            again.set("other", 1)
+            assert 400 < again.ttl("other") <= 420
+        assert copy.copy(cache) is copy.deepcopy(cache) is cache
+
+
+async def test_a_cache_for_coroutines_is_sent_by_its_configuration(valkey, namespace):
+    codec = SignedPickle("a secret of 16 bytes")
+    async with Cache(valkey.url, namespace=namespace, budget="10s", codec=codec).aio as cache:
+        await cache.set("k", {1j})
+        async with pickle.loads(pickle.dumps(cache)) as again:
+            assert await again.get("k") == {1j}
 
 
 def test_what_holds_a_handle_can_be_shown_as_json_and_debugged():

@@ -129,10 +129,15 @@ class SignedPickle:
     def __init__(self, *keys: bytes | str) -> None:
         from afresh.codec.signing import Signer
 
+        self._keys = keys
         self._signer = Signer(keys)
 
     def __repr__(self) -> str:
         return "SignedPickle(…)"
+
+    def __reduce__(self) -> tuple[type[SignedPickle], tuple[bytes | str, ...]]:
+        """Pickle by configuration, as the caches that name it do."""
+        return SignedPickle, self._keys
 
     def values(self, max_bytes: int) -> CodecValues:
         """Return what encodes with these keys."""

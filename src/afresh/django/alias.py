@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 
 from afresh.cache import Cache
@@ -35,4 +37,5 @@ def get_cache(alias: str = DEFAULT_CACHE_ALIAS) -> Cache:
         )
     timeout_s = backend.get_backend_timeout()
     ttl_ms = MAX_TTL_MS if timeout_s is None else min(int(timeout_s * 1000), MAX_TTL_MS)
-    return Cache._on(backend.engine, Defaults(ttl_ms, stale_ttl_ms=0))  # noqa: SLF001  it is there for integrations
+    again = partial(get_cache, alias)
+    return Cache._on(backend.engine, Defaults(ttl_ms, stale_ttl_ms=0), again)  # noqa: SLF001  it is there for integrations
