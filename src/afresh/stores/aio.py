@@ -99,10 +99,14 @@ class _Link:
         return self.wire is not None and self.wire.is_open
 
     async def open(self) -> _Wire:
-        async with self._opening:
+        async with asyncio.timeout(self._budget_s):  # somebody else may be at it, and a hanging server is found out by one in turn
+            await self._opening.acquire()
+        try:
             if self.wire is None or not self.wire.is_open:
                 self.wire = await self._connect_or_revive()
             return self.wire
+        finally:
+            self._opening.release()
 
     async def aclose(self) -> None:
         if self.wire is not None:

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from hiredis import pack_command
 
-from afresh.core.ops import COMMANDS, SCRIPTS, Incr, Op, Scan
+from afresh.core.ops import COMMANDS, SCRIPTS, Incr, Op, Scan, Swap
 from afresh.errors import StoreRefused
 
 __all__ = ["Exchange", "Script", "Word", "deliver", "packed", "script", "words"]
 
 Word: TypeAlias = str | bytes | int
+
+# What may not be sent again after its reply was lost with the connection: the second would add twice, or find what the first did.
+_ONCE = frozenset((Incr, Swap))
 
 
 class Exchange(Protocol):
@@ -71,9 +74,7 @@ async def deliver(exchange: Exchange, batch: Sequence[Op]) -> list[Any]:
 
     A script that runs in the second exchange runs after the rest of its flight: no flow relies on the order within one.
     """
-    # All may be repeated after their connection was lost but adding to a number.
-    again = Incr not in map(type, batch)
-    replies = await exchange(b"".join(map(packed, batch)), len(batch), again=again)
+    replies = await exchange(b"".join(map(packed, batch)), len(batch), again=_ONCE.isdisjoint(map(type, batch)))
     if StoreRefused in map(type, replies):
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, StoreRefused) and reply.code == "NOSCRIPT"]
         if unknown:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Any, cast
 
 from hiredis import ProtocolError, Reader, ReplyError, pack_command
@@ -67,6 +68,11 @@ class SyncStore:
             line = idle.pop()
         except IndexError:
             line, again = self._connect_or_revive(), False
+        else:
+            if not again and line.is_lost():
+                line.close()
+                self.close()
+                line = self._connect_or_revive()
         try:
             replies = line.exchange(packed, count)
         except BaseException as error:
@@ -136,6 +142,12 @@ class _Line:
         self._socket.settimeout(budget_s)
         self._reader = Reader()
         self._budget_s = budget_s
+
+    def is_lost(self) -> bool:
+        """Say whether the server has ended this idle connection: for what had better not be sent in vain."""
+        with DefaultSelector() as selector:
+            selector.register(self._socket, EVENT_READ)
+            return bool(selector.select(0))
 
     def exchange(self, packed: bytes, count: int) -> list[Any]:
         """Send, and read that many replies, all within the budget.
