@@ -61,7 +61,7 @@ class AsyncStore:
         if link is not None:
             await link.aclose()
 
-    async def _exchange(self, packed: bytes, count: int, *, again: bool) -> list[Any]:
+    async def _exchange(self, packed: bytes, count: int, *, again: Callable[[], bytes] | None) -> list[Any]:
         loop = asyncio.get_running_loop()
         link = self._links.get(loop)
         if link is None:
@@ -72,7 +72,7 @@ class AsyncStore:
             return await wire.send(packed, count)
         except _LostError as error:
             if was_open and again:
-                return await self._exchange(packed, count, again=False)
+                return await self._exchange(again(), count, again=None)
             raise unavailable(self._address.shown, error) from error
         except TimeoutError as error:
             raise unavailable(self._address.shown, error) from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from hiredis import pack_command
 
-from afresh.core.ops import COMMANDS, SCRIPTS, Incr, Op, Scan, Swap
+from afresh.core.ops import COMMANDS, SCRIPTS, Bump, Incr, Invalidate, Op, Scan, Stamp, Swap
 from afresh.errors import StoreRefused
 
 __all__ = ["Exchange", "Script", "Word", "deliver", "packed", "script", "words"]
@@ -22,9 +23,9 @@ _ONCE = frozenset((Incr, Swap))
 
 
 class Exchange(Protocol):
-    """Sends packed commands in one write, and once more on a new connection if theirs was lost and they may be sent `again`."""
+    """Sends packed commands in one write; if their connection was lost, what `again` gives instead, once, on a new one."""
 
-    def __call__(self, packed: bytes, count: int, *, again: bool) -> Awaitable[list[Any]]:
+    def __call__(self, packed: bytes, count: int, *, again: Callable[[], bytes] | None) -> Awaitable[list[Any]]:
         """Return the replies, in order."""
         ...
 
@@ -74,11 +75,20 @@ async def deliver(exchange: Exchange, batch: Sequence[Op]) -> list[Any]:
 
     A script that runs in the second exchange runs after the rest of its flight: no flow relies on the order within one.
     """
-    replies = await exchange(b"".join(map(packed, batch)), len(batch), again=_ONCE.isdisjoint(map(type, batch)))
+    again = (lambda: b"".join([packed(_renewed(op)) for op in batch])) if _ONCE.isdisjoint(map(type, batch)) else None
+    replies = await exchange(b"".join(map(packed, batch)), len(batch), again=again)
     if StoreRefused in map(type, replies):
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, StoreRefused) and reply.code == "NOSCRIPT"]
         if unknown:
             sources = b"".join([packed(batch[at], with_source=True) for at in unknown])
-            for at, reply in zip(unknown, await exchange(sources, len(unknown), again=False), strict=True):
+            for at, reply in zip(unknown, await exchange(sources, len(unknown), again=None), strict=True):
                 replies[at] = reply
     return replies
+
+
+def _renewed(op: Op) -> Op:
+    """Return an operation to send again, though the server may have run it: a stamp that it brings is another one then.
+
+    A stamp never returns. If the first run's were brought twice, the second would bring back what somebody invalidated in between.
+    """
+    return op._replace(fresh=os.urandom(len(op.fresh))) if isinstance(op, (Bump, Invalidate, Stamp)) else op

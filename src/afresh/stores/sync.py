@@ -62,12 +62,12 @@ class SyncStore:
         for line in idle:
             line.close()
 
-    async def _exchange(self, packed: bytes, count: int, *, again: bool) -> list[Any]:
+    async def _exchange(self, packed: bytes, count: int, *, again: Callable[[], bytes] | None) -> list[Any]:
         idle = self._idle
         try:
             line = idle.pop()
         except IndexError:
-            line, again = self._connect_or_revive(), False
+            line, again = self._connect_or_revive(), None
         else:
             if not again and line.is_lost():
                 line.close()
@@ -81,7 +81,7 @@ class SyncStore:
                 raise
             if again and not isinstance(error, TimeoutError):
                 self.close()  # the others have been idle for longer
-                return await self._exchange(packed, count, again=False)
+                return await self._exchange(again(), count, again=None)
             raise unavailable(self._address.shown, error) from error
         if self._idle is idle and len(idle) < _KEEP_IDLE:
             idle.append(line)
