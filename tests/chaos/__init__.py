@@ -1,0 +1,1 @@
+"""Chaos: many processes on servers in trouble, and histories checked against the contract."""
