@@ -106,17 +106,20 @@ async def obtain(ports: Ports, table: Table, n: int) -> Row | Resume:
     Cost: 1 round trip for a row; 3 to resume, 4 to begin the table.
     """
     deadline_us = ports.clock.ticks_us() + 1000 * WAIT_MS
-    while True:
-        found = await _look_up(ports, table, n)  # first of all: a row that is there waits for nobody
-        if isinstance(found, Row):
-            return found
-        place = ports.flights.enter(table.key)
-        if place is None:
-            return found
-        if place.leads:
-            return await _lead(ports, table, n, place)
-        if await ports.flights.wait(place, (deadline_us - ports.clock.ticks_us()) / 1000) is None:
-            return await _look_up(ports, table, n)
+    try:
+        while True:
+            found = await _look(ports, table, n)  # first of all: a row that is there waits for nobody
+            if isinstance(found, Row):
+                return found
+            place = ports.flights.enter(table.key)
+            if place is not None and place.leads:
+                return await _lead(ports, table, n, place)
+            if place is None or await ports.flights.wait(place, (deadline_us - ports.clock.ticks_us()) / 1000) is None:
+                return await _look_up(ports, table, n)
+    except StoreError as error:
+        ports.events.suppressed("read", error)
+    ports.events.miss(table.owner, Cause.UNAVAILABLE)
+    return from_base(table, None)
 
 
 async def _lead(ports: Ports, table: Table, n: int, flight: Flight) -> Row | Resume:
@@ -134,16 +137,11 @@ async def _lead(ports: Ports, table: Table, n: int, flight: Flight) -> Row | Res
 
 
 async def _look_up(ports: Ports, table: Table, n: int) -> Row | Resume:
-    try:
-        for _ in range(_TRIES):
-            found = await _try(ports, table, n)
-            if found is not None:
-                if isinstance(found, Row):
-                    ports.events.hit(table.owner)
-                return found
-    except StoreError as error:
-        ports.events.suppressed("read", error)
-    ports.events.miss(table.owner, Cause.UNAVAILABLE)
+    """Look until nobody begins the table anew in between; then compute from the base."""
+    for _ in range(_TRIES):
+        found = await _try(ports, table, n)
+        if found is not None:
+            return found
     return from_base(table, None)
 
 
@@ -156,23 +154,40 @@ def _is_ours(table: Table, fence: bytes, vector: bytes | None) -> bool:
     return vector is not None and fence[2 * _ID_BYTES :] == (table.digest() + vector).hex().encode()
 
 
-async def _try(ports: Ports, table: Table, n: int) -> Row | Resume | None:
-    """Look once; None if the table was begun anew by others meanwhile."""
+class _Absent(NamedTuple):
+    """The row is not there. Without `top`, the highest row, nor is a table to resume from; `fence` is what is there instead."""
+
+    cause: Cause
+    fence: bytes
+    top: int | None
+
+
+async def _look(ports: Ports, table: Table, n: int) -> Row | _Absent:
     fields, *stamps = await ports.store.flight((HashGet(table.key, (str(n), "max", "g")), *table.needs.reads))
     row, top, fence = (None, None, None) if isinstance(fields, StoreError) else fields
     if fence is None or top is None or not _is_ours(table, fence, table.needs.vector(stamps)):
-        ports.events.miss(table.owner, Cause.COLD if fence is None else Cause.INVALIDATED)
-        return await _begin(ports, table, fence or b"")
-    if row is not None:
-        try:
-            return Row(unpack_row(table, row))
-        except UndecodablePayload:
-            ports.events.miss(table.owner, Cause.UNDECODABLE)
-            return await _begin(ports, table, fence)
-    ports.events.miss(table.owner, Cause.COLD)
-    if n <= int(top):  # below the rows that a bounded table has kept
+        return _Absent(Cause.COLD if fence is None else Cause.INVALIDATED, fence or b"", None)
+    if row is None:
+        return _Absent(Cause.COLD, fence, int(top))
+    try:
+        found = Row(unpack_row(table, row))
+    except UndecodablePayload:
+        return _Absent(Cause.UNDECODABLE, fence, None)
+    ports.events.hit(table.owner)
+    return found
+
+
+async def _try(ports: Ports, table: Table, n: int) -> Row | Resume | None:
+    """Look once, and begin the table if there is none; None if it was begun anew by others meanwhile."""
+    found = await _look(ports, table, n)
+    if isinstance(found, Row):
+        return found
+    ports.events.miss(table.owner, found.cause)
+    if found.top is None:
+        return await _begin(ports, table, found.fence)
+    if n <= found.top:  # below the rows that a bounded table has kept
         return from_base(table, None)
-    return await _resume(ports, table, fence, int(top))
+    return await _resume(ports, table, found.fence, found.top)
 
 
 async def _resume(ports: Ports, table: Table, fence: bytes, top: int) -> Resume | None:
