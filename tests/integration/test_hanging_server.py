@@ -74,7 +74,7 @@ def test_it_is_found_again_when_it_goes_on(hanging: Any) -> None:
 def test_counters_raise_and_invalidations_are_tried(hanging: Any) -> None:
     cache, go_on = hanging
     assert cache.get("k") is None
-    with pytest.raises(StoreUnavailable, match="was not asked: it has not answered in time lately|did not answer in time"):
+    with pytest.raises(StoreUnavailable, match=r"was not asked: it has not answered in time lately|did not answer in time"):
         cache.incr("n")
     assert not cache.invalidate("k").applied
     go_on()
