@@ -18,9 +18,7 @@ from tests.support.servers import Server
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])
-BLOCK = re.compile(
-    r"(?P<excuse><!-- not run: [^>]+ -->\s+)?^(?P<indent> *)```python\n(?P<code>.*?)^ *```$", re.MULTILINE | re.DOTALL
-)
+BLOCK = re.compile(r"(?P<excuse><!-- not run: [^>]+ -->\s+)?^(?P<indent> *)```python\n(?P<code>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def program(page: str) -> str:
@@ -54,11 +52,7 @@ def test_examples_run(page: Path, valkey: Server, tmp_path: Path) -> None:
 
 
 def test_blocks_keep_their_lines_and_excused_ones_are_left_out() -> None:
-    page = (
-        "# T\n\n```python\na = 1\n```\n\n"
-        "<!-- not run: needs a moon -->\n```python\nb = 2\n```\n\n"
-        "- x\n\n  ```python\n  c = a\n  ```\n"
-    )
+    page = "# T\n\n```python\na = 1\n```\n\n<!-- not run: needs a moon -->\n```python\nb = 2\n```\n\n- x\n\n  ```python\n  c = a\n  ```\n"
 
     assert program(page).splitlines() == ["", "", "", "a = 1", *[""] * 10, "c = a"]
     assert program("no code\n\n```sh\nls\n```\n") == ""
