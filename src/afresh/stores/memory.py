@@ -130,7 +130,10 @@ class MemoryStore:
 
     def _scan(self, op: ops.Scan) -> list[Any]:
         pattern = re.compile(translate(re.sub(r"\\(.)", r"[\1]", op.pattern)))
-        return [0, [key.encode("utf-8", "surrogatepass") for key in list(self._data) if pattern.match(key) and self._find(key)]]
+        return [
+            b"0",
+            [key.encode("utf-8", "surrogatepass") for key in list(self._data) if pattern.match(key) and self._find(key) is not None],
+        ]
 
     def _seize(self, op: ops.Seize) -> bytes:
         self._store(op.lease, op.mark, op.lease_ms)

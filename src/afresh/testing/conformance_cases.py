@@ -135,6 +135,8 @@ _CASES: Final[dict[str, Case]] = {
     "hashget-nothing": lambda n: [_fields(n, max=None, g=None)],
     "hashget-another-type": lambda n: [_there(n, A), Step(ops.HashGet(n.value, ("g",)), Refused("WRONGTYPE"))],
     "unlink-counts": lambda n: [_there(n, A), _seized(n), Step(ops.Unlink(n.value, (n.lease, n.stamp)), 2), _is_there(n, None)],
+    "scan-finds-names": lambda n: [_there(n, A), Step(ops.Scan(0, n.value, 100_000), [b"0", [n.value.encode()]])],
+    "scan-finds-no-others": lambda n: [_there(n, A), Step(ops.Scan(0, n.lease + "*", 100_000), [b"0", []])],
     "seize-nothing": lambda n: [_seized(n), _leased(n, b"theirs")],
     "seize-from-its-holder": lambda n: [_seized(n), _seized(n, b"mine"), _leased(n, b"mine")],
     "seize-another-type": lambda n: [_hash_at(n.lease), _seized(n), _leased(n, b"theirs")],
