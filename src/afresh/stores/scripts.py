@@ -16,7 +16,8 @@ from afresh.errors import StoreRefused
 
 __all__ = ["Exchange", "Script", "Word", "deliver", "packed", "script", "words"]
 
-Word: TypeAlias = str | bytes | int
+# No numbers: hiredis (3.5) ends the process where a signal's handler raises while it turns one into text.
+Word: TypeAlias = str | bytes
 
 # What may not be sent again after its reply was lost with the connection: the second would add twice, or find what the first did.
 _ONCE = frozenset((Incr, Swap))
@@ -52,16 +53,16 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
         with_source: send a script by its source (EVAL), for a server that does not know its digest yet.
     """
     if isinstance(op, Scan):
-        return ("SCAN", op.cursor, "MATCH", op.pattern, "COUNT", op.batch)
+        return ("SCAN", str(op.cursor), "MATCH", op.pattern, "COUNT", str(op.batch))
     head: tuple[Word, ...] | None = COMMANDS.get(op.__class__)
     if head is None:
         name, keys = SCRIPTS[op.__class__]
         wanted = script(name)
-        head = ("EVAL", wanted.source, keys) if with_source else ("EVALSHA", wanted.sha, keys)
+        head = ("EVAL", wanted.source, str(keys)) if with_source else ("EVALSHA", wanted.sha, str(keys))
     fields: tuple[Any, ...] = op
     if isinstance(fields[-1], tuple):  # it is always the last one
         fields = (*fields[:-1], *fields[-1])
-    return (*head, *fields)
+    return (*head, *[str(field) if isinstance(field, int) else field for field in fields])
 
 
 def packed(op: Op, *, with_source: bool = False) -> bytes:
