@@ -77,31 +77,3 @@ def test_a_handler_may_call_the_cache_in_the_middle_of_a_call(where: str, reques
     url = "memory://" if where == "memory" else request.getfixturevalue(where).url
     ended = subprocess.run([sys.executable, "-c", REENTRANT, url], capture_output=True, text=True, check=False, timeout=60)
     assert ended.returncode == 0, ended.stderr
-
-
-PACKING = """
-import signal, time
-from afresh.core.ops import Claim, Seize
-from afresh.stores.scripts import packed
-
-def handler(*_):
-    raise KeyboardInterrupt
-
-signal.signal(signal.SIGALRM, handler)
-interrupts, until = 0, time.monotonic() + 2
-while time.monotonic() < until:
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.0003)
-        while True:
-            packed(Claim("v", "l", b"", b"mark", 60_000))
-            packed(Seize("l", 60_000, b"mark"))
-    except KeyboardInterrupt:
-        interrupts += 1
-signal.setitimer(signal.ITIMER_REAL, 0)
-assert interrupts > 100, interrupts
-"""
-
-
-def test_an_interrupt_does_not_end_the_process_in_the_packer() -> None:
-    ended = subprocess.run([sys.executable, "-c", PACKING], capture_output=True, text=True, check=False, timeout=60)
-    assert ended.returncode == 0, f"{ended.returncode}: {ended.stderr}"
