@@ -35,7 +35,7 @@ class Renewals:
 
     def forget(self) -> None:
         """Begin anew, as in a forked child: the thread is the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # re-entrant: see FlightTable
         self._claims: dict[int, tuple[Claim, float]] = {}
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
