@@ -82,9 +82,14 @@ def test_a_claim_that_does_not_hold_makes_the_status_1(valkey, monkeypatch, caps
 @embeds
 def test_ctrl_c_ends_it_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    with subprocess.Popen(
-        DEMO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background, and inherited then
+    try:
+        process = subprocess.Popen(
+            DEMO, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         for line in process.stdout:
             if line.startswith("3."):
                 break
