@@ -150,8 +150,11 @@ def from_base(table: Table, fence: bytes | None) -> Resume:
     return Resume(table.next, [unpack_row(table, row) for row in reversed(table.base)], fence)
 
 
-def _is_ours(table: Table, fence: bytes, vector: bytes | None) -> bool:
-    return vector is not None and fence[2 * _ID_BYTES :] == (table.digest() + vector).hex().encode()
+def _top(table: Table, top: bytes | None, fence: bytes | None, vector: bytes | None) -> int | None:
+    """Return the highest row; None if the fence is not that of this table as it is now, or somebody else wrote something there."""
+    if top is None or fence is None or vector is None or not top.isdigit():
+        return None
+    return int(top) if fence[2 * _ID_BYTES :] == (table.digest() + vector).hex().encode() else None
 
 
 class _Absent(NamedTuple):
@@ -164,11 +167,12 @@ class _Absent(NamedTuple):
 
 async def _look(ports: Ports, table: Table, n: int) -> Row | _Absent:
     fields, *stamps = await ports.store.flight((HashGet(table.key, (str(n), "max", "g")), *table.needs.reads))
-    row, top, fence = (None, None, None) if isinstance(fields, StoreError) else fields
-    if fence is None or top is None or not _is_ours(table, fence, table.needs.vector(stamps)):
+    row, told, fence = (None, None, None) if isinstance(fields, StoreError) else fields
+    top = _top(table, told, fence, table.needs.vector(stamps))
+    if top is None or fence is None:
         return _Absent(Cause.COLD if fence is None else Cause.INVALIDATED, fence or b"", None)
     if row is None:
-        return _Absent(Cause.COLD, fence, int(top))
+        return _Absent(Cause.COLD, fence, top)
     try:
         found = Row(unpack_row(table, row))
     except UndecodablePayload:
@@ -269,6 +273,6 @@ async def highest(ports: Ports, table: Table) -> int:
     except StoreError as error:
         ports.events.suppressed("read", error)
         return table.next - 1
-    if isinstance(fields, StoreError) or None in fields or not _is_ours(table, fields[1], table.needs.vector(stamps)):
-        return table.next - 1
-    return int(fields[0])
+    told, fence = (None, None) if isinstance(fields, StoreError) else fields
+    top = _top(table, told, fence, table.needs.vector(stamps))
+    return table.next - 1 if top is None else top

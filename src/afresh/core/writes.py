@@ -222,7 +222,8 @@ async def invalidate(ports: Ports, targets: Sequence[Target]) -> int:
         fresh = ports.token(STAMP_BYTES)
         if names is not None:
             ops.append(Invalidate(*names, fresh, KEY_STAMP_MS))
-        elif stamp is not None:
+        else:
+            assert stamp is not None
             ops.append(Bump(stamp, fresh))
     replies = _ensured(await ports.store.flight(ops))
     # The key's own stamp could not be renewed on a full server: what captured it depends on its function's stamp as well.

@@ -132,6 +132,10 @@ def test_a_namespace_that_cannot_be_one_is_refused(name: object) -> None:
         Namespace(name)
 
 
+def test_a_functions_tag_is_of_a_kind_kept_for_it() -> None:
+    assert Namespace.function_tag(function_id("shop.price")) == "afresh:f:shop.price"
+
+
 # --- keys of calls -------------------------------------------------------------------------------------------------
 def test_the_key_of_a_call_pickles_with_its_function() -> None:
     key = Key("f:g:1", "afresh:f:g")

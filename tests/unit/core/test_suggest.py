@@ -30,6 +30,13 @@ def test_an_option_like_no_other_lists_them_all() -> None:
         configure("u", xyz=1)
 
 
+def test_a_decorator_without_parentheses_is_told_so() -> None:
+    def function() -> None: ...
+
+    with pytest.raises(TypeError, match=r"configure\(\) takes options by name only, not <function .*@cache\.configure\(\)"):
+        configure("u", function)
+
+
 def test_other_mistakes_are_pythons_to_tell() -> None:
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'url'"):
         configure(ttl=2)
