@@ -91,9 +91,9 @@ class _Sorted:
         self.claims = {each: claim for each, claim in pairs if isinstance(claim, Claim)}
         self.pending = [each for each, nothing in pairs if nothing is None]
 
-    def start_compute(self) -> None:
+    def start_compute(self, *, is_task: bool) -> None:
         for claim in self.claims.values():
-            start_compute(self._engine, claim)
+            start_compute(self._engine, claim, is_task=is_task)
 
     def end_compute(self) -> None:
         for claim in reversed(self.claims.values()):
@@ -129,7 +129,7 @@ class Many(_Batches, Generic[K, V, P]):
     def _compute(self, ports: Ports, args: Any, kwargs: Any, batch: _Sorted) -> Mapping[Any, Any]:
         if not batch.claims:
             return {}
-        batch.start_compute()
+        batch.start_compute(is_task=False)
         try:
             computed = self._checked(self._function.fn(list(batch.claims), *args, **kwargs))
         except BaseException:
@@ -186,7 +186,7 @@ class AsyncMany(_Batches, Generic[K, V, P]):
     async def _compute(self, ports: Ports, args: Any, kwargs: Any, batch: _Sorted) -> Mapping[Any, Any]:
         if not batch.claims:
             return {}
-        batch.start_compute()
+        batch.start_compute(is_task=True)
         try:
             computed = self._checked(await self._function.fn(list(batch.claims), *args, **kwargs))
         except BaseException:

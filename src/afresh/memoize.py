@@ -169,7 +169,7 @@ class Memoized(_Handle, Generic[P, R]):
         engine = self._function.engine
         computing = Threads(engine)
         claim = run_now(flows.seize(engine.sync_ports(), self._request(args, kwargs)))
-        start_compute(engine, claim)
+        start_compute(engine, claim, is_task=False)
         try:
             value = self.uncached(*args, **kwargs)
         except BaseException as error:
@@ -250,7 +250,7 @@ class AsyncMemoized(_Handle, Generic[P, R]):
         engine = self._function.engine
         computing = Tasks(engine)
         claim = await flows.seize(engine.async_ports(), self._request(args, kwargs))
-        start_compute(engine, claim)
+        start_compute(engine, claim, is_task=True)
         try:
             value = await self.uncached(*args, **kwargs)
         except BaseException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -92,3 +93,19 @@ def test_closing_ends_the_thread(valkey: Server, namespace: str) -> None:
         cache.get_or_compute("k", lambda: 1)
         assert "afresh-renewals" in {thread.name for thread in threading.enumerate()}
     wait_until(lambda: "afresh-renewals" not in {thread.name for thread in threading.enumerate()}, 5, "the thread to end")
+
+
+def test_a_tasks_long_computation_keeps_its_lease(valkey: Server, namespace: str) -> None:
+    async def main() -> None:
+        async def compute() -> str:
+            await asyncio.sleep(2 + LEASE_MS / 1000)
+            return "computed"
+
+        async with Cache(valkey.url, namespace=namespace, budget="10s").aio as cache:
+            assert await cache.get_or_compute("slow", compute) == "computed"
+            assert await cache.get("slow") == "computed"
+            before = set(threading.enumerate())
+            await cache.get_or_compute("quick", lambda: "computed")
+            assert set(threading.enumerate()) <= before, "what is quick needs no thread"
+
+    asyncio.run(main())

@@ -31,7 +31,7 @@ class Threads:
 
     def begin(self, request: Request) -> Hit | Claim:
         """Return the value or the duty to compute it here and now: then `commit` or `abandon`."""
-        return _begun(self._engine, run_now(obtain(self._engine.sync_ports(), request)), request)
+        return _begun(self._engine, run_now(obtain(self._engine.sync_ports(), request)), request, is_task=False)
 
     def commit(self, claim: Claim, value: Any) -> None:
         """Store a computed value."""
@@ -69,7 +69,7 @@ class Tasks:
 
     async def begin(self, request: Request) -> Hit | Claim:
         """See `Threads.begin`."""
-        return _begun(self._engine, await obtain(self._engine.async_ports(), request), request)
+        return _begun(self._engine, await obtain(self._engine.async_ports(), request), request, is_task=True)
 
     async def commit(self, claim: Claim, value: Any) -> None:
         """See `Threads.commit`."""
@@ -97,7 +97,7 @@ class Tasks:
         return value
 
 
-def _begun(engine: Engine, got: Hit | Claim, request: Request) -> Hit | Claim:
+def _begun(engine: Engine, got: Hit | Claim, request: Request, *, is_task: bool) -> Hit | Claim:
     """Note that a claim's compute starts now; raise what a negative entry holds."""
     if isinstance(got, Hit):
         if not got.is_negative:
@@ -106,16 +106,16 @@ def _begun(engine: Engine, got: Hit | Claim, request: Request) -> Hit | Claim:
         if error is not None:
             raise error
         return Claim(request, None, None, None, SyncClock.ticks_us())  # the exception's class is not what it was: compute, unstored
-    start_compute(engine, got)
+    start_compute(engine, got, is_task=is_task)
     return got
 
 
-def start_compute(engine: Engine, claim: Claim) -> None:
+def start_compute(engine: Engine, claim: Claim, *, is_task: bool) -> None:
     """Note that this thread or task computes for a claim from now on, and keep its lease alive meanwhile."""
     if claim.flight is not None:
         claim.flight.start_compute()
     if claim.mark is not None and engine.must_renew:
-        engine.renewals.start(claim)
+        (engine.renewals.start_for_task if is_task else engine.renewals.start)(claim)
 
 
 def end_compute(engine: Engine, claim: Claim) -> None:

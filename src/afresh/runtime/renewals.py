@@ -10,12 +10,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from afresh.core.commits import Claim, renew
 from afresh.core.policy import LONGEST_COMPUTE_MS
 from afresh.core.ports import Ports
 from afresh.runtime.run_now import run_now
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Renewals"]
 
@@ -37,6 +40,7 @@ class Renewals:
         """Begin anew, as in a forked child: the thread is the parent's."""
         self._lock = threading.RLock()  # re-entrant: see FlightTable
         self._claims: dict[int, tuple[Claim, float]] = {}
+        self._timers: dict[int, asyncio.TimerHandle] = {}
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
 
@@ -49,8 +53,17 @@ class Renewals:
                 self._thread = threading.Thread(target=self._run, args=(self._closing,), name="afresh-renewals", daemon=True)
                 self._thread.start()
 
+    def start_for_task(self, claim: Claim) -> None:
+        """Keep a claim's lease alive once it has lasted for a while: until then the task's own loop needs no thread."""
+        import asyncio  # whoever has a task has loaded it
+
+        self._timers[id(claim)] = asyncio.get_running_loop().call_later(_PERIOD_S, self.start, claim)
+
     def stop(self, claim: Claim) -> None:
         """Let it end."""
+        timer = self._timers.pop(id(claim), None)
+        if timer is not None:
+            timer.cancel()
         with self._lock:
             self._claims.pop(id(claim), None)
 

@@ -34,7 +34,7 @@ class GuardedStore:
         """Run the operations, unless the server is known to hang."""
         breaker = self._breaker
         if not breaker.is_closed and not breaker.admits(self._ticks_ms()) and _ALWAYS.isdisjoint(map(type, batch)):
-            msg = "the server was not asked: it has not answered in time lately. It is tried again within a second."
+            msg = "the server was not asked: it has not answered in time lately. Is the server running? It is tried again within a second."
             raise StoreUnavailable(msg)
         try:
             replies = await self._store.flight(batch)
