@@ -38,7 +38,7 @@ def test_an_operation_is_the_words_of_a_command() -> None:
     assert words(ops.Get("k")) == ("GET", "k")
     assert words(ops.HashGet("h", ("0", "max"))) == ("HMGET", "h", "0", "max")
     assert words(ops.Unlink("a", ("b", "c"))) == ("UNLINK", "a", "b", "c")
-    assert words(ops.Scan(0, "p*", 10)) == ("SCAN", 0, "MATCH", "p*", "COUNT", 10)
-    assert words(put) == ("EVALSHA", script("put").sha, 2, "v", "l", b"bytes", 5)
-    assert words(put, with_source=True) == ("EVAL", script("put").source, 2, "v", "l", b"bytes", 5)
+    assert words(ops.Scan(0, "p*", 10)) == ("SCAN", "0", "MATCH", "p*", "COUNT", "10")
+    assert words(put) == ("EVALSHA", script("put").sha, "2", "v", "l", b"bytes", "5")
+    assert words(put, with_source=True) == ("EVAL", script("put").source, "2", "v", "l", b"bytes", "5")
     assert packed(ops.Get("ключ")) == b"*2\r\n$3\r\nGET\r\n$8\r\n" + "ключ".encode() + b"\r\n"
