@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from afresh.core.commits import Claim, renew
@@ -50,8 +51,10 @@ class Renewals:
             self._claims[id(claim)] = claim, time.monotonic()
             if self._thread is None:
                 self._closing = threading.Event()
-                self._thread = threading.Thread(target=self._run, args=(self._closing,), name="afresh-renewals", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, args=(self._closing,), name="afresh-renewals", daemon=True)
+                with suppress(RuntimeError):  # the system gives no more threads, or the interpreter ends: the lease lapses in time
+                    thread.start()
+                    self._thread = thread
 
     def start_for_task(self, claim: Claim) -> None:
         """Keep a claim's lease alive once it has lasted for a while: until then the task's own loop needs no thread."""
