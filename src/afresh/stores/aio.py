@@ -189,14 +189,15 @@ def _adopt(connection: AbstractConnection, budget_s: float) -> _Wire:
 
 
 class _Waiting:
-    """A flight whose replies are on their way."""
+    """A flight to be sent, or whose replies are on their way."""
 
-    __slots__ = ("count", "deadline", "future", "is_spared", "replies")
+    __slots__ = ("count", "deadline", "future", "is_spared", "packed", "replies")
 
-    def __init__(self, future: asyncio.Future[list[Any]], count: int) -> None:
+    def __init__(self, future: asyncio.Future[list[Any]], packed: bytes, count: int) -> None:
         self.future = future
+        self.packed = packed
         self.count = count
-        self.deadline: float | None = None  # set when it is sent
+        self.deadline = 0.0  # set when it is sent
         self.is_spared = False
         self.replies: list[Any] = []
 
@@ -210,7 +211,7 @@ class _Wire(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reader = Reader()
         self._waiting: deque[_Waiting] = deque()
-        self._unsent: list[bytes] = []
+        self._unsent: list[_Waiting] = []
         self._transport: asyncio.Transport | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._cause: Exception | None = None
@@ -230,10 +231,11 @@ class _Wire(asyncio.Protocol):
         if not self.is_open:
             future.set_exception(_LostError("the connection is closed"))
             return future
-        self._waiting.append(_Waiting(future, count))
+        waiting = _Waiting(future, packed, count)
         if not self._unsent:
             self._loop.call_soon(self._flush)
-        self._unsent.append(packed)
+        # In one step, and the last: were a call that ends here, out of stack, waiting but not sent, all would get the replies to others.
+        self._unsent.append(waiting)
         return future
 
     def close(self, cause: Exception | None = None) -> None:
@@ -265,22 +267,23 @@ class _Wire(asyncio.Protocol):
         if self._sweeper is not None:
             self._sweeper.cancel()
         cause = self._cause or _LostError(str(exc or "the server closed the connection"))
+        self._waiting += self._unsent
+        self._unsent = []
         while self._waiting:
             future = self._waiting.popleft().future
             if not future.done():
                 future.set_exception(cause)
 
     def _flush(self) -> None:
-        unsent, self._unsent = self._unsent, []
         if not self.is_open or self._transport is None:
             return
-        self._transport.writelines(unsent)
+        unsent, self._unsent = self._unsent, []
+        self._transport.writelines([waiting.packed for waiting in unsent])
         # The server's time begins now, not when the call was queued: a busy loop is not a slow server.
         deadline = self._loop.time() + self._budget_s
-        for waiting in reversed(self._waiting):
-            if waiting.deadline is not None:
-                break
+        for waiting in unsent:
             waiting.deadline = deadline
+        self._waiting += unsent
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._budget_s, self._sweep)
 
@@ -288,7 +291,7 @@ class _Wire(asyncio.Protocol):
         """End the connection once its oldest flight is late: replies come in order, so the others wait for the same."""
         self._sweeper = None
         oldest = self._waiting[0] if self._waiting else None
-        if oldest is None or oldest.deadline is None:
+        if oldest is None:
             return
         left = oldest.deadline - self._loop.time()
         if left > 0:

@@ -38,11 +38,19 @@ class Script(NamedTuple):
     sha: str
 
 
-@cache
 def script(name: str) -> Script:
-    """Return a script by its file's name. Read once: the files are part of the package and do not change."""
-    source = (files("afresh") / "scripts" / f"{name}.lua").read_text("utf-8")
-    return Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+    """Return a script by its file's name."""
+    return _scripts()[name]
+
+
+@cache
+def _scripts() -> dict[str, Script]:
+    """Read all the scripts, once: who needs the next one may have no stack left to go through the import system."""
+    sources = {file.name: file.read_text("utf-8") for file in (files("afresh") / "scripts").iterdir() if file.name.endswith(".lua")}
+    return {
+        name.removesuffix(".lua"): Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+        for name, source in sources.items()
+    }
 
 
 def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
