@@ -73,7 +73,7 @@ def _script(fn: Any) -> str:
     if spec is not None and spec.name:
         return str(spec.name).removesuffix(".__main__")
     code = getattr(inspect.unwrap(fn), "__code__", None)
-    path = code.co_filename if code else "script"
+    path = os.path.normpath(code.co_filename) if code else "script"  # `python job.py` and `python ./job.py` run one script
     return os.path.splitext(os.path.basename(path))[0] + _mark(digest(path))  # noqa: PTH119, PTH122  pathlib is slow to import
 
 
