@@ -19,7 +19,7 @@ from afresh.core.results import Receipt
 from afresh.core.writes import Target
 from afresh.function import Function, Options, imitate
 from afresh.runtime import operations
-from afresh.runtime.computing import end_compute, start_compute
+from afresh.runtime.computing import closing_ports, end_compute, start_compute
 from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.run_now import run_now
 from afresh.telemetry.counters import FunctionStats
@@ -189,9 +189,9 @@ class AsyncMany(_Batches, Generic[K, V, P]):
         batch.start_compute(is_task=True)
         try:
             computed = self._checked(await self._function.fn(list(batch.claims), *args, **kwargs))
-        except BaseException:
+        except BaseException as error:
             batch.end_compute()
-            await abandon_many(ports, list(batch.claims.values()))
+            await abandon_many(closing_ports(self._function.engine, error), list(batch.claims.values()))
             raise
         batch.end_compute()
         results, left_out = batch.split(computed)

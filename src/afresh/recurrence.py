@@ -18,6 +18,7 @@ from afresh.errors import ConfigurationError, UnencodableValue
 from afresh.function import imitate, is_coroutine_function, refuse_uncacheable
 from afresh.naming import name_of
 from afresh.runtime import operations
+from afresh.runtime.computing import closing_ports
 from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.run_now import run_now
 from afresh.telemetry.counters import FunctionStats
@@ -168,6 +169,9 @@ class AsyncRecurrence(_Handle, Generic[R]):
                 previous = [value, *previous[:-1]]
                 if self._is_due(growth, value, started_us, ticks_us()):
                     await tables.write(ports, growth)
+        except GeneratorExit as error:
+            ports = closing_ports(self._engine, error)
+            raise
         finally:
             if resume.flight is not None:
                 resume.flight.end_compute()

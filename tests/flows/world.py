@@ -120,11 +120,14 @@ class SteppedFlights:
         self.table = table
         self._variant = variant
 
-    def follow(self, key: str, /) -> Seat | None:
-        return self._taken(self.table.follow(key, None, blocks=False))
+    def arrive(self) -> int:
+        return self.table.arrive()
 
-    def enter(self, key: str, /) -> Flight | Seat | None:
-        return self._taken(self.table.enter(key, None, blocks=False))
+    def follow(self, key: str, arrived: int, /) -> Seat | None:
+        return self._taken(self.table.follow(key, arrived, None, blocks=False))
+
+    def enter(self, key: str, arrived: int, /) -> Flight | Seat | None:
+        return self._taken(self.table.enter(key, arrived, None, blocks=False))
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         woken: list[None] = []
@@ -136,7 +139,7 @@ class SteppedFlights:
 
     def _taken(self, place: Any) -> Any:
         if isinstance(place, Seat) and self._variant.early:
-            place.is_early = True
+            place.arrived = 0
         if isinstance(place, Flight) and self._variant.stays_open:
             place.__class__ = _OpenFlight
         return place

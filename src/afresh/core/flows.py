@@ -10,9 +10,9 @@ Rules, each with the race that it closes:
 2. The lease's mark is new for each claim, and a commit stores only under its own mark: a slow compute whose lease lapsed, or whose key
    was invalidated, stores nothing.
 3. A claim names what the reader saw. If something else is there by now, the caller looks again.
-4. A follower that joined before the flight's operation started may share its result: it is younger than the follower's call. One that
-   joined later shares it only if the commit, sent after it joined, found lease and stamps unchanged. Others look for themselves; so do
-   those who depend on a tag that the entry does not carry, since nobody has looked at its stamp.
+4. A follower whose call began before the flight's operation started may share its result: it is younger than the call. One whose call
+   began later shares it only if the commit, sent after it joined, found lease and stamps unchanged. Others look for themselves, and share
+   what the first of them gets; so do those who depend on a tag that the entry does not carry, since nobody has looked at its stamp.
 5. Once the server failed, a call asks it nothing more: it computes, stores nothing, and followers share by rule 4.
 """
 
@@ -42,16 +42,16 @@ async def obtain(ports: Ports, request: Request) -> Hit | Claim:
     `wait_ms` and then claims without a flight and without storing.
     """
     deadline_us = ports.clock.ticks_us() + 1000 * request.policy.wait_ms
-    key = request.names.value
+    key, arrived = request.names.value, ports.flights.arrive()
     # Who would take a stale entry must look first; anybody else gains nothing by looking while the entry is being computed.
-    seat = ports.flights.follow(key) if not request.policy.stale_ttl_ms else None
+    seat = ports.flights.follow(key, arrived) if not request.policy.stale_ttl_ms else None
     while True:
         if seat is None:
             hit, verdict = await read(ports, request)
             if hit is not None and not hit.stale:
                 ports.events.hit(request.owner)
                 return hit
-            place = ports.flights.enter(key)
+            place = ports.flights.enter(key, arrived)
             if place is None:
                 return _alone(ports, request, verdict.cause)
             if place.leads:
@@ -112,6 +112,9 @@ async def _lead(ports: Ports, request: Request, flight: Flight, verdict: Verdict
                 flight.finish(verdict.entry.raw)
                 ports.events.hit(request.owner)
                 return hit
+    except GeneratorExit:  # a coroutine that is being closed must not suspend: the lease, if there is one, lapses
+        flight.finish(None)
+        raise
     except BaseException:
         flight.finish(None)
         await release(ports, [Claim(request, None, mark, None, 0)])
@@ -207,10 +210,11 @@ async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | C
 
     Cost: 1 round trip if all are hits, otherwise 2.
     """
+    arrived = ports.flights.arrive()
     got: list[Hit | Claim | None] = []
     wanted: list[tuple[Request, Flight, Verdict, bytes]] = []
     for request, (hit, verdict) in zip(requests, await read_many(ports, requests), strict=True):
-        place = None if hit is not None and not hit.stale else ports.flights.enter(request.names.value)
+        place = None if hit is not None and not hit.stale else ports.flights.enter(request.names.value, arrived)
         if place is not None and place.leads:
             wanted.append((request, place, verdict, _new_mark(ports, verdict)))
             got.append(None)

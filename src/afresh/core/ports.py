@@ -66,7 +66,7 @@ class Flight(Protocol):
         ...
 
     def mark(self) -> None:
-        """Note that the operation whose result will be shared starts now: who is waiting so far may have it in any case."""
+        """Note that the operation whose result will be shared starts now: whose calls began before may have it in any case."""
         ...
 
     def start_compute(self) -> None:
@@ -98,11 +98,15 @@ class Seat(Protocol):
 class Flights(Protocol):
     """Single-flight within the process, over threads and loops alike."""
 
-    def follow(self, key: str, /) -> Seat | None:
+    def arrive(self) -> int:
+        """Note that a call begins now, and return the moment: it may share what is read or computed later."""
+        ...
+
+    def follow(self, key: str, arrived: int, /) -> Seat | None:
         """Join the flight on this key, if there is one that may be joined by this caller."""
         ...
 
-    def enter(self, key: str, /) -> Flight | Seat | None:
+    def enter(self, key: str, arrived: int, /) -> Flight | Seat | None:
         """Lead a new flight, or join; None if the caller must not wait (the flight needs this very caller to proceed)."""
         ...
 

@@ -111,7 +111,7 @@ async def obtain(ports: Ports, table: Table, n: int) -> Row | Resume:
             found = await _look(ports, table, n)  # first of all: a row that is there waits for nobody
             if isinstance(found, Row):
                 return found
-            place = ports.flights.enter(table.key)
+            place = ports.flights.enter(table.key, ports.flights.arrive())
             if place is not None and place.leads:
                 return await _lead(ports, table, n, place)
             if place is None or await ports.flights.wait(place, (deadline_us - ports.clock.ticks_us()) / 1000) is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any
 
-from afresh.core.commits import Claim, Result, abandon, commit_many
+from afresh.core.commits import Claim, Result, abandon_many, commit_many
 from afresh.core.flows import obtain
 from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request
@@ -18,7 +18,7 @@ from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.negative import described, rebuilt
 from afresh.runtime.run_now import run_now
 
-__all__ = ["Tasks", "Threads", "end_compute", "start_compute"]
+__all__ = ["Tasks", "Threads", "closing_ports", "end_compute", "start_compute"]
 
 
 class Threads:
@@ -79,7 +79,7 @@ class Tasks:
     async def abandon(self, claim: Claim, error: BaseException) -> None:
         """See `Threads.abandon`."""
         end_compute(self._engine, claim)
-        await _failed(self._engine.async_ports(), claim, error)
+        await _failed(closing_ports(self._engine, error), claim, error)
 
     async def compute(self, request: Request, compute: Callable[[], Any]) -> Any:
         """See `Threads.compute`. `compute` may be a coroutine function, or a plain one."""
@@ -125,10 +125,15 @@ def end_compute(engine: Engine, claim: Claim) -> None:
     engine.renewals.stop(claim)
 
 
+def closing_ports(engine: Engine, error: BaseException | None) -> Ports:
+    """Return the ports to end a task's computation with: a coroutine that is being closed must not suspend any more."""
+    return engine.sync_ports() if isinstance(error, GeneratorExit) else engine.async_ports()
+
+
 async def _failed(ports: Ports, claim: Claim, error: BaseException) -> None:
     ttl_ms = claim.request.policy.negative_ttl_ms(error)
     if ttl_ms is None:
-        await abandon(ports, claim)
+        await abandon_many(ports, (claim,))  # not deeper than `obtain`: it must not run out of stack where that did not
     else:
         await commit_many(ports, [Result(claim, described(error), ttl_ms)])
 

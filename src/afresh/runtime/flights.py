@@ -1,15 +1,17 @@
 """Single-flight within the process: one computation per key, over threads and event loops alike.
 
-A flight begins when its leader finds nothing to serve. Others take a seat. Seats taken before the leader's last `mark` are *early*: the
-operation whose result is shared began after them, so its result is younger than their calls. Later ones share it only with the proof
-that the commit brings (see core/flows.py, rule 4). Everybody else is told to look again, and the first of them leads the next flight.
+A flight begins when its leader finds nothing to serve. Others take a seat. Those whose calls began before the leader's last `mark` are
+*early*: the operation whose result is shared began after them, so its result is younger than their calls. Later ones share it only with
+the proof that the commit brings (see core/flows.py, rule 4). Everybody else is told to look again, and the first of them leads the next
+flight, for which all of them are early: however many wait, two computes are enough.
 
 Nobody joins a flight that needs this very caller to proceed: one that it leads itself, directly or through the flights that those wait
 for; nor, from a plain function on an event loop's thread, one that a task of that loop leads.
 
 Races considered: a flight ends while somebody takes a seat (one lock covers both); two take seats in each other's flights before either
 waits (who waits looks again, under the lock that says so to the other); a waiter gives up as it is woken (waking is
-idempotent); a loop closes before its task is woken (nobody is there to wake); a fork while others compute (the child starts empty).
+idempotent); a loop closes before its task is woken (nobody is there to wake); a coroutine is closed from elsewhere, where other context
+variables hold (the seat knows who waits, and the context is gone with its task); a fork while others compute (the child starts empty).
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar, Token
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -37,15 +41,21 @@ class Outcome(NamedTuple):
 
 
 class Seat:
-    """A place in somebody else's flight. `blocked` is the loop that stands while its holder waits, if any does."""
+    """A place in somebody else's flight, for a call that `arrived` then.
 
-    __slots__ = ("blocked", "flight", "is_early", "outcome", "wake")
+    Attributes:
+        blocked: the loop that stands while the seat's holder waits, if any does.
+        waits: the flight whose compute waits in it, if any does.
+    """
+
+    __slots__ = ("arrived", "blocked", "flight", "outcome", "waits", "wake")
     leads: Literal[False] = False
 
-    def __init__(self, flight: Flight, blocked: object) -> None:
+    def __init__(self, flight: Flight, arrived: int, blocked: object) -> None:
         self.flight = flight
+        self.arrived = arrived
         self.blocked = blocked
-        self.is_early = False
+        self.waits: Flight | None = None
         self.outcome: Outcome | None = None
         self.wake: Callable[[], object] | None = None
 
@@ -53,13 +63,14 @@ class Seat:
 class Flight:
     """One computation, as its leader sees it. See `afresh.core.ports.Flight`."""
 
-    __slots__ = ("_key", "_leading", "_seats", "_table", "loop", "outer", "waits_for")
+    __slots__ = ("_key", "_leading", "_marked", "_seats", "_table", "loop", "outer", "waits_for")
     leads: Literal[True] = True
 
     def __init__(self, table: FlightTable, key: str, loop: object, outer: Flight | None) -> None:
         self._table = table
         self._key = key
         self._seats: list[Seat] | None = []
+        self._marked = 0
         self.loop = loop
         self.outer = outer
         self.waits_for: list[Flight] = []  # several, if tasks of its compute wait
@@ -70,23 +81,22 @@ class Flight:
         self._leading = _LEADING.set((*_LEADING.get(), self))
 
     def end_compute(self) -> None:
-        """End what `start_compute` began, in the same thread or task."""
-        if self._leading is not None:
-            _LEADING.reset(self._leading)
-            self._leading = None
+        """End what `start_compute` began, in the same thread or task, or wherever its coroutine is closed."""
+        token, self._leading = self._leading, None
+        if token is not None:
+            with suppress(ValueError):  # another context: that of the compute is gone
+                _LEADING.reset(token)
 
-    def take_seat(self, blocked: object) -> Seat:
+    def take_seat(self, arrived: int, blocked: object) -> Seat:
         """Add a seat. The table's lock is held, and the flight is in the table."""
-        seat = Seat(self, blocked)
+        seat = Seat(self, arrived, blocked)
         assert self._seats is not None
         self._seats.append(seat)
         return seat
 
     def mark(self) -> None:
-        """Make the seats taken so far early ones."""
-        with self._table.lock:
-            for seat in self._seats or ():
-                seat.is_early = True
+        """Make the calls that arrived so far early ones, whether or not they have taken their seats."""
+        self._marked = self._table.arrive()
 
     def close(self) -> None:
         """Let nobody join any more."""
@@ -103,7 +113,7 @@ class Flight:
             if self.outer is not None:
                 self.outer.waits_for.remove(self)
             for seat in seats:
-                shared = envelope if seat.is_early or proven else None
+                shared = envelope if seat.arrived < self._marked or proven else None
                 seat.outcome = Outcome(shared, alone)
             wakes = [seat.wake for seat in seats if seat.wake is not None]
         for wake in wakes:
@@ -117,6 +127,11 @@ class FlightTable:
         # Re-entrant: a signal's handler, or an object's finalizer, may call in the middle of a call.
         self.lock = threading.RLock()
         self._flights: dict[str, Flight] = {}
+        self._moments = count(1)
+
+    def arrive(self) -> int:
+        """Return this moment's number. Later ones are higher."""
+        return next(self._moments)
 
     def forget(self) -> None:
         """Begin anew after a fork: the leaders are threads of the parent."""
@@ -128,21 +143,21 @@ class FlightTable:
         if self._flights.get(key) is flight:
             del self._flights[key]
 
-    def follow(self, key: str, loop: object, *, blocks: bool) -> Seat | None:
+    def follow(self, key: str, arrived: int, loop: object, *, blocks: bool) -> Seat | None:
         """Take a seat, if there is a flight and this caller may wait for it."""
         if key not in self._flights:
             return None
         with self.lock:
             flight = self._flights.get(key)
-            return None if flight is None else _seat_in(flight, loop if blocks else None)
+            return None if flight is None else _seat_in(flight, arrived, loop if blocks else None)
 
-    def enter(self, key: str, loop: object, *, blocks: bool) -> Flight | Seat | None:
+    def enter(self, key: str, arrived: int, loop: object, *, blocks: bool) -> Flight | Seat | None:
         """Take a seat, or lead; None if there is a flight that this caller must not wait for."""
         leading = _LEADING.get()
         with self.lock:
             flight = self._flights.get(key)
             if flight is not None:
-                return _seat_in(flight, loop if blocks else None)
+                return _seat_in(flight, arrived, loop if blocks else None)
             outer = leading[-1] if leading else None
             flight = self._flights[key] = Flight(self, key, loop, outer)
             if outer is not None:
@@ -158,21 +173,22 @@ class FlightTable:
                     return Outcome(None, alone=True)
                 seat.wake = wake
                 if leading:
-                    leading[-1].waits_for.append(seat.flight)
+                    seat.waits = leading[-1]
+                    seat.waits.waits_for.append(seat.flight)
             return seat.outcome
 
     def stop_waiting(self, seat: Seat) -> Outcome | None:
         """Return the outcome, if there is one by now."""
-        leading = _LEADING.get()
         with self.lock:
             seat.wake = None
-            if leading:
-                leading[-1].waits_for.remove(seat.flight)
+            if seat.waits is not None:
+                seat.waits.waits_for.remove(seat.flight)
+                seat.waits = None
             return seat.outcome
 
 
-def _seat_in(flight: Flight, blocked: object) -> Seat | None:
-    return None if _needs_caller(flight, blocked) else flight.take_seat(blocked)
+def _seat_in(flight: Flight, arrived: int, blocked: object) -> Seat | None:
+    return None if _needs_caller(flight, blocked) else flight.take_seat(arrived, blocked)
 
 
 def _needs_caller(flight: Flight, blocked: object) -> bool:
@@ -192,13 +208,17 @@ class SyncFlights:
     def __init__(self, table: FlightTable) -> None:
         self._table = table
 
-    def follow(self, key: str, /) -> Seat | None:
+    def arrive(self) -> int:
         """See `afresh.core.ports.Flights`."""
-        return self._table.follow(key, _running_loop(), blocks=True)
+        return self._table.arrive()
 
-    def enter(self, key: str, /) -> Flight | Seat | None:
+    def follow(self, key: str, arrived: int, /) -> Seat | None:
         """See `afresh.core.ports.Flights`."""
-        return self._table.enter(key, _running_loop(), blocks=True)
+        return self._table.follow(key, arrived, _running_loop(), blocks=True)
+
+    def enter(self, key: str, arrived: int, /) -> Flight | Seat | None:
+        """See `afresh.core.ports.Flights`."""
+        return self._table.enter(key, arrived, _running_loop(), blocks=True)
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Block this thread until the flight's end."""
@@ -220,13 +240,17 @@ class AsyncFlights:
     def __init__(self, table: FlightTable) -> None:
         self._table = table
 
-    def follow(self, key: str, /) -> Seat | None:
+    def arrive(self) -> int:
         """See `afresh.core.ports.Flights`."""
-        return self._table.follow(key, _running_loop(), blocks=False)
+        return self._table.arrive()
 
-    def enter(self, key: str, /) -> Flight | Seat | None:
+    def follow(self, key: str, arrived: int, /) -> Seat | None:
         """See `afresh.core.ports.Flights`."""
-        return self._table.enter(key, _running_loop(), blocks=False)
+        return self._table.follow(key, arrived, _running_loop(), blocks=False)
+
+    def enter(self, key: str, arrived: int, /) -> Flight | Seat | None:
+        """See `afresh.core.ports.Flights`."""
+        return self._table.enter(key, arrived, _running_loop(), blocks=False)
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Suspend this task until the flight's end."""

@@ -56,8 +56,10 @@ class MemoryStore:
         return self._now_ms()
 
     def forget(self) -> None:
-        """After a fork: another thread of the parent may have held the lock."""
+        """After a fork: threads of the parent may have held the lock, and leases, whose computations go on in the parent alone."""
         self._lock = threading.RLock()
+        for lease in [name for name in self._data if ":l:{" in name]:  # of Django's entries too; what else is named so was evicted
+            del self._data[lease]
 
     def close(self) -> None:
         """Drop everything."""
@@ -111,10 +113,12 @@ class MemoryStore:
         self._sweep_at = max(1024, 2 * len(self._data))
 
     def _drop(self, *keys: str) -> int:
-        found = {key for key in keys if self._find(key) is not None}
-        for key in found:
-            del self._data[key]
-        return len(found)
+        dropped = 0
+        for key in keys:
+            if self._find(key) is not None:
+                del self._data[key]
+                dropped += 1
+        return dropped
 
     # ---- commands
 

@@ -26,10 +26,10 @@ class Party:
         self.woken = 0
 
     def follow(self, key: str) -> Seat | None:
-        return self._context.run(self.table.follow, key, self._loop, blocks=self._blocks)
+        return self._context.run(self.table.follow, key, self.table.arrive(), self._loop, blocks=self._blocks)
 
     def enter(self, key: str) -> Flight | Seat | None:
-        return self._context.run(self.table.enter, key, self._loop, blocks=self._blocks)
+        return self._context.run(self.table.enter, key, self.table.arrive(), self._loop, blocks=self._blocks)
 
     def lead(self, key: str) -> Flight:
         flight = self.enter(key)
@@ -85,6 +85,25 @@ def test_who_came_late_shares_what_is_proven(party: Callable[..., Party], joins:
 
     assert follower.stop_waiting(seat) == Outcome(shared, False)
     assert follower.woken == 1
+
+
+def test_who_waited_for_nothing_shares_the_next_flight_however_late_the_seat(party: Callable[..., Party], table: FlightTable) -> None:
+    """Else a hundred callers who come during a compute that proves nothing would compute one after the other."""
+    first, second, third = party(), party(), party()
+    flight = first.lead("k")
+    flight.mark()
+    arrived = table.arrive()
+    assert second.follow("k") is not None
+    first.end(flight, b"unproven")
+
+    again = second.lead("k")
+    again.mark()
+    seat = table.enter("k", arrived, None, blocks=False)
+    late = third.follow("k")
+    second.end(again, b"value")
+
+    assert seat.outcome == Outcome(b"value", False)
+    assert late.outcome == Outcome(None, False)
 
 
 def test_every_follower_is_woken_once_and_the_first_outcome_counts(party: Callable[..., Party]) -> None:
@@ -167,6 +186,22 @@ def test_a_flight_is_not_joined_from_a_flight_that_it_waits_for(party: Callable[
 
     assert two.follow("a") is None
     assert two.enter("a") is None
+
+
+def test_a_coroutine_that_is_closed_from_elsewhere_ends_what_it_began(party: Callable[..., Party]) -> None:
+    """Where a finalizer runs, other context variables hold: those of a computation that has to do with neither, say."""
+    leader, other, bystander = party(), party(), party()
+    flight, its_own = leader.lead("k"), bystander.lead("of its own")
+    other.lead("x")
+    seat = leader.follow("x")
+    assert leader.start_waiting(seat) is None
+
+    assert bystander.stop_waiting(seat) is None
+    bystander.end(flight)
+
+    assert flight.waits_for == its_own.waits_for == []
+    assert isinstance(party().enter("k"), Flight)
+    assert bystander.follow("of its own") is None
 
 
 def test_the_chain_of_waiting_may_be_long(party: Callable[..., Party]) -> None:
@@ -257,7 +292,7 @@ def test_a_thread_waits_for_a_thread(table: FlightTable) -> None:
     flights = SyncFlights(table)
     flight = Party(table).lead("k")
     outcomes: list[Outcome | None] = []
-    seats = [flights.follow("k") for _ in range(3)]
+    seats = [flights.follow("k", flights.arrive()) for _ in range(3)]
     threads = [threading.Thread(target=lambda seat=seat: outcomes.append(wait(flights, seat))) for seat in seats]
     for thread in threads:
         thread.start()
@@ -276,13 +311,13 @@ def test_a_thread_gives_up_when_its_time_is_up(table: FlightTable, timeout_ms: f
     Party(table).lead("k")
     flights = SyncFlights(table)
 
-    assert wait(flights, flights.follow("k"), timeout_ms) is None
+    assert wait(flights, flights.follow("k", flights.arrive()), timeout_ms) is None
 
 
 def test_a_time_longer_than_threads_can_wait_is_as_long_as_they_can(table: FlightTable) -> None:
     flight = Party(table).lead("k")
     flights = SyncFlights(table)
-    seat = flights.follow("k")
+    seat = flights.follow("k", flights.arrive())
     ending = threading.Timer(0.01, lambda: flight.finish(b"value", proven=True))
     ending.start()
 
@@ -293,7 +328,7 @@ def test_a_time_longer_than_threads_can_wait_is_as_long_as_they_can(table: Fligh
 async def test_a_task_waits_for_a_task_and_for_a_thread(table: FlightTable) -> None:
     flights = AsyncFlights(table)
     flight = Party(table).lead("k")
-    seats = [flights.follow("k") for _ in range(3)]
+    seats = [flights.follow("k", flights.arrive()) for _ in range(3)]
     waiting = [asyncio.create_task(flights.wait(seat, LONG_MS)) for seat in seats]
     await wait_until_async(lambda: all(seat.wake for seat in seats), 10, "three tasks to wait")
 
@@ -307,13 +342,13 @@ async def test_a_task_gives_up_when_its_time_is_up(table: FlightTable, timeout_m
     Party(table).lead("k")
     flights = AsyncFlights(table)
 
-    assert await flights.wait(flights.follow("k"), timeout_ms) is None
+    assert await flights.wait(flights.follow("k", flights.arrive()), timeout_ms) is None
 
 
 async def test_a_task_that_finds_the_outcome_there_does_not_wait(table: FlightTable) -> None:
     flight = Party(table).lead("k")
     flights = AsyncFlights(table)
-    seat = flights.follow("k")
+    seat = flights.follow("k", flights.arrive())
     flight.finish(b"value", proven=True)
 
     assert await flights.wait(seat, LONG_MS) == Outcome(b"value", False)
@@ -322,7 +357,7 @@ async def test_a_task_that_finds_the_outcome_there_does_not_wait(table: FlightTa
 async def test_a_cancelled_task_gives_its_seat_up(table: FlightTable) -> None:
     flight = Party(table).lead("k")
     flights = AsyncFlights(table)
-    seat = flights.follow("k")
+    seat = flights.follow("k", flights.arrive())
     waiting = asyncio.create_task(flights.wait(seat, LONG_MS))
     await wait_until_async(lambda: seat.wake, 10, "the task to wait")
 
@@ -341,7 +376,7 @@ def test_waking_a_task_whose_loop_is_closed_harms_nobody(table: FlightTable) -> 
     seats: list[Any] = []
 
     async def leave_a_task_behind() -> None:
-        seats.append(flights.follow("k"))
+        seats.append(flights.follow("k", flights.arrive()))
         waiting = flights.wait(seats[0], LONG_MS)
         task = asyncio.create_task(waiting)
         await wait_until_async(lambda: seats[0].wake, 10, "the task to wait")
