@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -178,9 +179,13 @@ class Codecs:
         return CodecValues(chosen, None, self.max_bytes)
 
     def returned_by(self, function: Callable[..., object], codec: Codec | SignedPickle | None = None) -> CodecValues:
-        """Return what encodes a function's results, by its return annotation."""
-        annotations = getattr(inspect.unwrap(function), "__annotations__", {})
-        return self.values(annotations.get("return"), function, codec)
+        """Return what encodes a function's results, by its return annotation, behind decorators, partials and objects that are called."""
+        inner = inspect.unwrap(function)
+        while isinstance(inner, functools.partial):
+            inner = inspect.unwrap(inner.func)
+        if not hasattr(inner, "__code__"):
+            inner = type(inner).__call__
+        return self.values(getattr(inner, "__annotations__", {}).get("return"), inner, codec)
 
 
 def check_codec(codec: Codec | SignedPickle | None) -> None:
