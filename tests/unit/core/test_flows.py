@@ -345,7 +345,7 @@ def test_what_came_between_look_and_claim_is_taken(world: Scripted) -> None:
     assert obtain(world, request) == Hit("theirs")
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), RuntimeError("a bug")])
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), GeneratorExit(), RuntimeError("a bug")])
 @pytest.mark.parametrize("kind", [ops.Claim, ops.Get])
 def test_an_interrupted_leader_leaves_nobody_waiting(world: Scripted, interruption: BaseException, kind: type[ops.Op]) -> None:
     a_stranger_computes(world, a_request())
@@ -389,7 +389,7 @@ def test_a_follower_shares_only_what_it_could_have_read(world: Scripted) -> None
 @pytest.mark.parametrize("stale_ttl_ms", [0, 60_000])
 def test_a_follower_whose_time_is_up_computes_and_stores_nothing(world: Scripted, stale_ttl_ms: int) -> None:
     """With or without a look before it takes its seat."""
-    world.table.enter(a_request().names.value, None, blocks=False)
+    world.table.enter(a_request().names.value, 0, None, blocks=False)
 
     claim = claim_of(world, a_request(wait_ms=0, stale_ttl_ms=stale_ttl_ms))
 
@@ -397,7 +397,7 @@ def test_a_follower_whose_time_is_up_computes_and_stores_nothing(world: Scripted
 
 
 def test_a_follower_that_may_not_share_looks_for_itself(world: Scripted) -> None:
-    flight = world.table.enter(a_request().names.value, None, blocks=False)
+    flight = world.table.enter(a_request().names.value, 0, None, blocks=False)
     flight.mark()
     others = Scripted()
     others.memory = world.memory

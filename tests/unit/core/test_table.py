@@ -234,7 +234,7 @@ def test_a_row_that_others_wrote_meanwhile_is_taken(world: Scripted) -> None:
 
 
 def test_who_waits_in_vain_looks_once_more(world: Scripted) -> None:
-    world.table.enter(a_table().key, None, blocks=False)
+    world.table.enter(a_table().key, 0, None, blocks=False)
     grown = Scripted()
     grown.memory = world.memory
     grow(grown, 10)
@@ -247,7 +247,7 @@ def test_who_waits_in_vain_looks_once_more(world: Scripted) -> None:
 
 
 def test_who_waited_looks_again(world: Scripted) -> None:
-    flight = world.table.enter(a_table().key, None, blocks=False)
+    flight = world.table.enter(a_table().key, 0, None, blocks=False)
     others = Scripted()
     others.memory = world.memory
 
@@ -263,7 +263,7 @@ def test_who_waited_looks_again(world: Scripted) -> None:
 
 
 def test_a_caller_that_must_not_wait_looks_for_itself(world: Scripted) -> None:
-    flight = world.table.enter(a_table().key, None, blocks=False)
+    flight = world.table.enter(a_table().key, 0, None, blocks=False)
     flight.start_compute()
 
     found = run_now(tables.obtain(world.ports, a_table(), 5))
