@@ -132,14 +132,16 @@ class Many(_Batches, Generic[K, V, P]):
         batch.start_compute(is_task=False)
         try:
             computed = self._checked(self._function.fn(list(batch.claims), *args, **kwargs))
+            results, left_out = batch.split(computed)
         except BaseException:
             batch.end_compute()
             run_now(abandon_many(ports, list(batch.claims.values())))
             raise
         batch.end_compute()
-        results, left_out = batch.split(computed)
-        run_now(abandon_many(ports, left_out))
-        run_now(commit_many(ports, results))
+        try:
+            run_now(commit_many(ports, results))
+        finally:
+            run_now(abandon_many(ports, left_out))
         return computed
 
     def key(self, of_id: K, /, *args: P.args, **kwargs: P.kwargs) -> Key:
@@ -189,14 +191,16 @@ class AsyncMany(_Batches, Generic[K, V, P]):
         batch.start_compute(is_task=True)
         try:
             computed = self._checked(await self._function.fn(list(batch.claims), *args, **kwargs))
+            results, left_out = batch.split(computed)
         except BaseException as error:
             batch.end_compute()
             await abandon_many(closing_ports(self._function.engine, error), list(batch.claims.values()))
             raise
         batch.end_compute()
-        results, left_out = batch.split(computed)
-        await abandon_many(ports, left_out)
-        await commit_many(ports, results)
+        try:
+            await commit_many(ports, results)
+        finally:
+            await abandon_many(ports, left_out)
         return computed
 
     def key(self, of_id: K, /, *args: P.args, **kwargs: P.kwargs) -> Key:

@@ -563,3 +563,53 @@ def test_threads_share_connections_and_a_closed_cache_has_none(valkey: Server, n
     cache.close()
 
     assert cache._engine.stores._sync is None or cache._engine.stores._sync._idle == []
+
+
+async def test_a_batch_cancelled_as_it_ends_leaves_nobody_waiting(proxy: Proxy, namespace: str) -> None:
+    """One id was left out, and its claim is being given up when the caller is cancelled: the others' values are still shared and stored."""
+    cache = Cache(proxy.url, namespace=namespace, budget="10s")
+
+    @cache.memoize_many()
+    async def names(ids: list[int]) -> dict[int, str]:
+        return {each: f"name {each}" for each in ids if each != 3}
+
+    assert await names([0, 3]) == {0: "name 0"}  # the server knows the scripts now
+    asking = asyncio.create_task(names([1, 2, 3]))
+    giving_up = threading.Event()
+
+    def note(data: bytes) -> bytes:
+        if script("abandon").sha.encode() in data:
+            giving_up.set()
+            time.sleep(0.2)
+        return data
+
+    proxy.request = note
+    assert await asyncio.to_thread(giving_up.wait, 10)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    assert cache._engine._table._flights == {}
+    assert await cache.aio.get(names.key(1)) == "name 1"
+    await cache.aio.aclose()
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_a_batch_whose_mapping_fails_leaves_nobody_waiting(colour: str, valkey: Server, namespace: str) -> None:
+    class Broken(dict[int, int]):
+        def __getitem__(self, key: int) -> int:
+            raise LookupError(key)
+
+    async def main() -> None:
+        cache = Cache(valkey.url, namespace=namespace, budget="10s")
+        of_colour = ColourlessCache(cache, colour)
+        numbers = cache.memoize_many(name="numbers")(of_colour.coloured(lambda ids: Broken(dict.fromkeys(ids, 1))))
+
+        with pytest.raises(LookupError):
+            await ColourlessCache._awaited(numbers)([1, 2])
+
+        assert cache._engine._table._flights == {}
+        assert valkey.command("KEYS", f"{namespace}:l:*") == []
+        await cache.aio.aclose()
+
+    asyncio.run(main())
