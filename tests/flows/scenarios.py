@@ -10,7 +10,7 @@ from typing import TypeAlias
 from afresh.core import writes
 from afresh.core.reads import Request
 from afresh.testing.stepping import Actor, Scenario
-from tests.flows.world import KEYS, STAMPS, Variant, World, isolated, request
+from tests.flows.world import KEYS, NAMESPACE, STAMPS, Variant, World, isolated, request
 
 Cast: TypeAlias = Callable[[World, Request], list[Actor]]
 
@@ -91,6 +91,13 @@ def touching(world: World, wanted: Request, *, kind: str) -> list[Actor]:
     return [world.reader(ports, wanted), world.invalidator(kind), touch()]
 
 
+def batches(world: World, wanted: Request, *, kind: str, processes: int = 1) -> list[Actor]:
+    """Two callers ask for the same two entries, each in its own order."""
+    both = [wanted, request(names=NAMESPACE.names("f:f(2)"))]
+    ports = [world.process() for _ in range(processes)]
+    return [world.batch_reader(ports[0], both), world.batch_reader(ports[-1], both[::-1]), world.invalidator(kind)]
+
+
 def other_tags(world: World, wanted: Request) -> list[Actor]:
     """Two calls that share a key and not their tags, as with `ignore=` or a `tags=` function."""
     ports = world.process()
@@ -122,6 +129,7 @@ def _of_kind(kind: str) -> dict[str, Callable[[Variant], Scenario]]:
                 scenario, partial(late_reader, kind=kind), **_REPLIES
             ),
             f"reader whose compute raises, reader, {kind} invalidated": partial(scenario, partial(failure, kind=kind)),
+            f"two batches, {kind} invalidated": partial(scenario, partial(batches, kind=kind)),
             f"reader, refresh, {kind} invalidated": partial(scenario, partial(refreshing_and_invalidation, kind=kind)),
             f"reader, touch, {kind} invalidated": partial(scenario, partial(touching, kind=kind), warm=True),
         }
@@ -155,6 +163,8 @@ SAMPLED: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
             ("two readers in 2, tag evicted", partial(eviction, key="tag", readers=2), {}),
             ("two readers in 2, lease evicted", partial(eviction, key="lease", readers=2), _REPLIES),
             ("reader that renews, reader in 2", renewal, {}),
+            ("two batches in 2", partial(batches, processes=2), {}),
+            ("two batches in 2, step by operation", partial(batches, processes=2), {"by_op": True}),
             ("compute raises in another process", partial(failure, processes=2), _REPLIES),
         )
     }

@@ -20,9 +20,9 @@ from typing import Any
 from afresh.codec.msgpack import codec_for
 from afresh.codec.values import CodecValues
 from afresh.core import flows, ops, writes
-from afresh.core.commits import renew
+from afresh.core.commits import Result, commit_many, renew
 from afresh.core.envelope import parse
-from afresh.core.keys import Namespace
+from afresh.core.keys import Names, Namespace
 from afresh.core.policy import Policy
 from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request, read
@@ -69,9 +69,9 @@ class Variant:
 PRODUCTION = Variant()
 
 
-def request(*, tags: Sequence[str] = ("a",), stale_ttl_ms: int = 0) -> Request:
+def request(*, tags: Sequence[str] = ("a",), stale_ttl_ms: int = 0, names: Names = NAMES) -> Request:
     """Return what every reader asks for: the entry of one call of one function."""
-    return Request(NAMES, needs_of(NAMESPACE, FUNCTION, tags), Policy(60_000, stale_ttl_ms), VALUES, "f", NAMESPACE)
+    return Request(names, needs_of(NAMESPACE, FUNCTION, tags), Policy(60_000, stale_ttl_ms), VALUES, "f", NAMESPACE)
 
 
 class Still:
@@ -214,6 +214,11 @@ class World:
         low = self.applied
         self.check(await call(ports, wanted, self.compute, stamps_late=self.variant.stamps_late), low)
 
+    async def batch_reader(self, ports: Ports, wanted: Sequence[Request]) -> None:
+        """Ask for several entries at once: what this caller must compute, it computes together, before it waits for anybody."""
+        low = self.applied
+        self.check((await call_many(ports, wanted, self.compute))[NAMES], low)
+
     async def renewing_reader(self, ports: Ports, wanted: Request) -> None:
         """Compute for so long that the lease must be renewed meanwhile."""
         low = self.applied
@@ -310,6 +315,26 @@ async def call(
         got.vector = wanted.needs.vector(await ports.store.flight(wanted.needs.stamping(flows.new_stamps(ports, wanted.needs), 0)))
     await flows.commit(ports, got, value)
     return value
+
+
+async def call_many(ports: Ports, wanted: Sequence[Request], compute: Callable[[], Coroutine[Any, Any, object]]) -> dict[Names, object]:
+    """Do what functions of several ids do."""
+    got = await flows.obtain_many(ports, wanted)
+    claims = [each for each in got if isinstance(each, flows.Claim)]
+    values = {request.names: each.value for request, each in zip(wanted, got, strict=True) if isinstance(each, Hit)}
+    if claims:
+        started = [claim.flight for claim in claims if claim.flight is not None]
+        for flight in started:
+            flight.start_compute()
+        value = await compute()
+        for flight in reversed(started):
+            flight.end_compute()
+        await commit_many(ports, [Result(claim, value) for claim in claims])
+        values |= {claim.request.names: value for claim in claims}
+    for request, nothing in zip(wanted, got, strict=True):
+        if nothing is None:
+            values[request.names] = await call(ports, request, compute)
+    return values
 
 
 async def _nothing() -> int:
