@@ -13,7 +13,7 @@ from afresh.core.policy import WAIT_MS, Policy
 from afresh.core.ports import Codec
 from afresh.core.reads import Request
 from afresh.core.stamps import needs_of
-from afresh.core.suggest import names_nearest_option
+from afresh.core.suggest import listed, names_nearest_option
 from afresh.core.units import MAX_TTL_MS, Duration, Size, duration_ms, size_bytes
 from afresh.core.writes import Target
 from afresh.errors import ConfigurationError, NotAvailable
@@ -130,9 +130,6 @@ class Facade:
         if result_tags is not None:
             raise _not_yet("memoize(result_tags=)")
         check_codec(codec)
-        if isinstance(ignore, str):
-            msg = f"ignore={ignore!r} is one string: give a list, ignore=[{ignore!r}]."
-            raise ConfigurationError(msg)
         policy = Policy(
             ttl_ms=MAX_TTL_MS if callable(ttl) else self._ttl_ms(ttl),
             stale_ttl_ms=self._stale_ttl_ms(stale_ttl),
@@ -140,7 +137,7 @@ class Facade:
             ttl_of=_ttl_of(ttl) if callable(ttl) else None,
             negative=_negative(negative),
         )
-        return memoized(self._engine, Options(policy, tags, key, tuple(ignore), name, version, codec))
+        return memoized(self._engine, Options(policy, tags, key, listed("ignore", ignore), name, version, codec))
 
     @names_nearest_option
     def memoize_many(
@@ -178,18 +175,18 @@ class Facade:
         return self._defaults.stale_ttl_ms if stale_ttl is MISSING else _capped(duration_ms(stale_ttl, what="stale_ttl"))
 
     def _keyed(self, key: str, ttl: Duration = MISSING, tags: Iterable[str] = (), *, kind: Any = None) -> Request:
-        if isinstance(tags, str):
-            msg = f"tags={tags!r} is one string: give a list, tags=[{tags!r}]."
-            raise ConfigurationError(msg)
-        if not isinstance(key, str) or not key:
+        if not isinstance(key, str):
             msg = f"a cache key is text of at least one character, not {type(key).__name__}: turn it into str first."
-            raise ConfigurationError(msg) if isinstance(key, str) else TypeError(msg)
+            raise TypeError(msg)
+        if not key:
+            msg = "a cache key is text of at least one character, not ''."
+            raise ConfigurationError(msg)
         engine = self._engine
         namespace = engine.namespace
         needs = engine.default_needs
         if tags or isinstance(key, Key):
             function = namespace.tag_of(key.function) if isinstance(key, Key) and key.function else None
-            needs = needs_of(namespace, function, tags)
+            needs = needs_of(namespace, function, _checked_tags(listed("tags", tags)))
         values = engine.values if kind is None else engine.codecs.values(kind)
         policy = self._policy if ttl is MISSING else Policy(self._ttl_ms(ttl))
         return Request(namespace.names_of(key), needs, policy, values, "keys", namespace)
@@ -211,14 +208,19 @@ class Facade:
         return targets
 
     def _tag_targets(self, tags: Iterable[str]) -> list[Target]:
-        for tag in (tags := tuple(tags)):
-            if not isinstance(tag, str) or not tag:
-                msg = f"a tag is text of at least one character, not {type(tag).__name__}."
-                raise ConfigurationError(msg)
-        return [Target(None, self._engine.namespace.tag_of(tag).key) for tag in tags]
+        return [Target(None, self._engine.namespace.tag_of(tag).key) for tag in _checked_tags(tuple(tags))]
 
     def _everything(self) -> list[Target]:
         return [Target(None, self._engine.namespace.tag.key)]
+
+
+def _checked_tags(tags: tuple[Any, ...]) -> tuple[str, ...]:
+    for tag in tags:
+        if not isinstance(tag, str) or not tag:
+            kind = "''" if tag == "" else type(tag).__name__
+            msg = f"a tag is text of at least one character, not {kind}: write f'user:{{user_id}}', say, and several one by one."
+            raise ConfigurationError(msg)
+    return tags
 
 
 def _capped(ttl_ms: int) -> int:
@@ -232,6 +234,9 @@ def _ttl_of(function: Callable[[Any], Duration]) -> Callable[[Any], int]:
 def _negative(negative: Mapping[type[Exception], Duration]) -> tuple[tuple[type[Exception], int], ...]:
     if negative is MISSING:
         return ()
+    if not isinstance(negative, Mapping):
+        msg = f"negative={negative!r} must map classes of exceptions to how long they are kept: negative={{LookupError: '10s'}}."
+        raise ConfigurationError(msg)
     for kind in negative:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):
             msg = f"negative={{{kind!r}: …}} must name classes of exceptions: negative={{LookupError: '10s'}}."

@@ -27,7 +27,11 @@ __all__ = ["Function", "Options", "imitate", "is_coroutine_function", "refuse_un
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `memoize` was told, checked."""
+    """What `memoize` was told, checked.
+
+    Raises:
+        ConfigurationError: for what cannot be, whatever the function.
+    """
 
     policy: Policy
     tags: Iterable[str] | Callable[..., Iterable[str]] = ()
@@ -36,6 +40,17 @@ class Options:
     name: str | None = None
     version: int | str = 0
     codec: Codec | SignedPickle | None = None
+
+    def __post_init__(self) -> None:
+        if self.key is not None and not callable(self.key):
+            msg = f"key={self.key!r} must be a function of the call's arguments, whose result stands for them: key=lambda user: user.id."
+            raise ConfigurationError(msg)
+        if self.name is not None and not (isinstance(self.name, str) and self.name):
+            msg = f"name={self.name!r} must be text of at least one character, which nothing else in the namespace is called."
+            raise ConfigurationError(msg)
+        if not isinstance(self.version, (int, str)):
+            msg = f"version={self.version!r} must be a whole number or text: change it when the function's meaning changes."
+            raise ConfigurationError(msg)
 
 
 class Function:

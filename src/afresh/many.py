@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+from inspect import Parameter, signature
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from afresh.core import flows
 from afresh.core.commits import Claim, Result, abandon_many, commit_many
@@ -17,6 +18,7 @@ from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request
 from afresh.core.results import Receipt
 from afresh.core.writes import Target
+from afresh.errors import ConfigurationError
 from afresh.function import Function, Options, imitate
 from afresh.runtime import operations
 from afresh.runtime.computing import closing_ports, end_compute, start_compute
@@ -43,6 +45,15 @@ class _Batches:
     def __repr__(self) -> str:
         return f"<memoized in batches {self._function.name}>"
 
+    def __get__(self, obj: object, owner: type | None = None) -> Self:
+        if obj is not None:
+            msg = (
+                f"{self._function.name} takes a list of ids first, and so cannot be a method: batches belong to functions, and to "
+                f"static methods (@staticmethod above @cache.memoize_many())."
+            )
+            raise ConfigurationError(msg)
+        return self
+
     def __cache_key__(self) -> tuple[str, str]:
         """As an argument, be known by the function's id in its namespace."""
         return self._function.engine.namespace.name, self._function.identity
@@ -61,7 +72,7 @@ class _Batches:
         return self._function.engine.tallies.stats(self._function.name)
 
     def _requests(self, ids: Iterable[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[Any, Request]:
-        if isinstance(ids, (str, bytes)):
+        if isinstance(ids, (str, bytes)) or not isinstance(ids, Iterable):
             msg = f"{self._function.name} takes several ids, not one {type(ids).__name__}: pass a list, [{ids!r}]."
             raise TypeError(msg)
         bind, request = self._function.bind, self._function.request
@@ -231,9 +242,16 @@ def memoized_many(engine: Engine, options: Options) -> MemoizeMany:
 
     def decorate(fn: Any) -> Any:
         function = Function(engine, fn, options)
+        if not any(map(_takes_ids, list(signature(fn).parameters.values())[:1])):
+            msg = f"{function.name} must take the list of ids as its first argument: def f(ids, …)."
+            raise ConfigurationError(msg)
         return (AsyncMany if function.is_async else Many)(function)
 
     return decorate
+
+
+def _takes_ids(first: Parameter) -> bool:
+    return first.kind in {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}
 
 
 class MemoizeMany(Protocol):

@@ -7,6 +7,7 @@ from enum import Enum
 from string import Formatter
 from typing import Any, NamedTuple
 
+from afresh.core.suggest import listed
 from afresh.errors import ConfigurationError
 
 __all__ = ["TagTemplates", "rendered_by"]
@@ -33,10 +34,7 @@ class TagTemplates:
     __slots__ = ("_templates", "constant")
 
     def __init__(self, templates: Iterable[str], parameters: Mapping[str, int]) -> None:
-        if isinstance(templates, str):
-            msg = f"tags={templates!r} is one string: give a list, tags=[{templates!r}]."
-            raise ConfigurationError(msg)
-        parsed = [_parse(template, parameters) for template in templates]
+        parsed = [_parse(template, parameters) for template in listed("tags", templates)]
         self._templates = [pair for pair in parsed if pair[0]]
         self.constant = tuple(tail for fields, tail in parsed if not fields)
 
@@ -103,8 +101,9 @@ def _is_uuid(value: object) -> bool:
 def rendered_by(function: Callable[..., Iterable[str]], args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the tags that a user's function gives for a call."""
     given = function(*args, **kwargs)
-    tags = tuple(given)
-    if isinstance(given, str) or not all(isinstance(tag, str) and tag for tag in tags):
-        msg = "the function given as tags= must return an iterable of non-empty str."
+    tags = None if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+    if tags is None or not all(isinstance(tag, str) and tag for tag in tags):
+        kinds = f" of {', '.join(sorted({type(tag).__name__ for tag in tags}))}" if tags else ""
+        msg = f"the function given as tags= must return an iterable of non-empty str, such as a list, not {type(given).__name__}{kinds}."
         raise ConfigurationError(msg)
     return tags

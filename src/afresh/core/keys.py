@@ -70,6 +70,8 @@ def user_id(key: str) -> str:
 
 def function_id(name: str, version: int | str = 0) -> str:
     """Return the id of a function, to which the canonical arguments are appended. Holds no ``:`` or ``#`` but its own."""
+    if "@" in name or "%" in name:  # so that the first @ parts name and version
+        name = name.replace("%", "%25").replace("@", "%40")
     text = name if version == 0 and isinstance(version, int) else f"{name}@{version}"
     return "f" + _text(text, "")
 

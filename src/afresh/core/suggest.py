@@ -1,4 +1,4 @@
-"""Errors for misspelt options that name the nearest right one, and for decorators without parentheses."""
+"""Options that cannot be: misspelt names, decorators without parentheses, one text where a list belongs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-__all__ = ["names_nearest_option"]
+from afresh.errors import ConfigurationError
+
+__all__ = ["listed", "names_nearest_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,10 +30,31 @@ def names_nearest_option(function: F) -> F:
                 hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
                 msg = f"{function.__qualname__}() has no option {name!r}.{hint} There are: {', '.join(known)}."
                 raise TypeError(msg)
-        if len(args) > most and callable(args[most]):
-            name = function.__name__
-            msg = f"{name}() takes options by name only, not {args[most]!r}: a decorator is written with parentheses, @cache.{name}()."
-            raise TypeError(msg)
+        if len(args) > most:
+            raise TypeError(_not_by_name(function, args[most]))
         return function(*args, **kwargs)
 
     return cast("F", checked)
+
+
+def _not_by_name(function: Callable[..., Any], given: object) -> str:
+    if callable(given):
+        name = function.__name__
+        return f"{name}() takes options by name only, not {given!r}: a decorator is written with parentheses, @cache.{name}()."
+    return f"{function.__qualname__}() takes options by name only, and this {type(given).__name__} has none."
+
+
+def listed(what: str, given: Any) -> tuple[Any, ...]:
+    """Return the items of an option that is a list.
+
+    Raises:
+        ConfigurationError: for one text, and for what has no items.
+    """
+    if isinstance(given, (str, bytes)):
+        msg = f"{what}={given!r} is one string: give a list, {what}=[{given!r}]."
+        raise ConfigurationError(msg)
+    try:
+        return tuple(given)
+    except TypeError:
+        msg = f"{what}={given!r} is no list: leave it out, or give {what}=[…]."
+        raise ConfigurationError(msg) from None
