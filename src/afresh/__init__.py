@@ -22,9 +22,10 @@ from afresh.errors import (
     UnencodableValue,
     UnkeyableArgument,
 )
-from afresh.facade import MISSING, Near
+from afresh.facade import MISSING
 from afresh.many import AsyncMany, Many
 from afresh.memoize import AsyncMemoized, Memoized
+from afresh.near.options import Near
 from afresh.recurrence import AsyncRecurrence, Recurrence
 from afresh.telemetry.counters import FunctionStats
 

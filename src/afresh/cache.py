@@ -13,7 +13,8 @@ from afresh.core.ports import Codec
 from afresh.core.suggest import names_nearest_option
 from afresh.core.units import MAX_TTL_MS, Duration, Size, duration_ms, size_bytes
 from afresh.errors import ConfigurationError
-from afresh.facade import MISSING, Defaults, Facade, Near, _capped, _not_yet
+from afresh.facade import MISSING, Defaults, Facade, _capped, _not_yet
+from afresh.near.options import Near
 from afresh.runtime import operations
 from afresh.runtime.computing import Threads
 from afresh.runtime.engine import Engine

@@ -14,7 +14,7 @@ from afresh.core.ports import Codec
 from afresh.core.reads import Request
 from afresh.core.stamps import needs_of
 from afresh.core.suggest import listed, names_nearest_option
-from afresh.core.units import MAX_TTL_MS, Duration, Size, duration_ms, size_bytes
+from afresh.core.units import MAX_TTL_MS, Duration, duration_ms
 from afresh.core.writes import Target
 from afresh.errors import ConfigurationError, NotAvailable
 from afresh.function import Options
@@ -22,7 +22,7 @@ from afresh.many import MemoizeMany, memoized_many
 from afresh.memoize import Memoize, memoized
 from afresh.runtime.engine import Engine, bypassing
 
-__all__ = ["MISSING", "Defaults", "Facade", "Near"]
+__all__ = ["MISSING", "Defaults", "Facade"]
 
 
 @final
@@ -37,22 +37,6 @@ class _Missing:
 
 
 MISSING: Final[Any] = _Missing()
-
-
-@final
-@dataclass(frozen=True, slots=True, init=False)
-class Near:
-    """The options of the near tier, which this version does not have yet."""
-
-    max_bytes: int
-    max_entries: int
-    max_stale_ms: int
-
-    @names_nearest_option
-    def __init__(self, *, max_bytes: Size = "64MiB", max_entries: int = 100_000, max_stale: Duration = "2s") -> None:
-        object.__setattr__(self, "max_bytes", size_bytes(max_bytes, what="max_bytes"))
-        object.__setattr__(self, "max_entries", size_bytes(max_entries, what="max_entries"))
-        object.__setattr__(self, "max_stale_ms", duration_ms(max_stale, what="max_stale"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from math import inf
 from typing import NamedTuple
 
 from afresh.core.envelope import FOR_EVER, SEEN_BYTES, Entry, has_tags, parse
 from afresh.core.stamps import Needs, is_clean
 
-__all__ = ["Cause", "State", "Verdict", "classify", "undeclared"]
+__all__ = ["Cause", "State", "Verdict", "classify", "fresh_for_ms", "undeclared"]
 
 
 class State(StrEnum):
@@ -99,13 +100,20 @@ def classify(
         cause = _mismatch(entry, stamps, needs, others or {})
         if cause is not None:
             return Verdict(State.MISS, cause, entry)
-    # A writer whose clock ran ahead gains nothing by it: its entry counts as created now.
-    until = entry.fresh_until_ms - max(0, entry.created_ms - now_ms)
-    if entry.fresh_until_ms == FOR_EVER or now_ms < until:
+    fresh_ms = fresh_for_ms(entry, now_ms)
+    if fresh_ms > 0:
         return Verdict(State.FRESH, None, entry)
-    if now_ms < until + stale_ttl_ms:
+    if fresh_ms + stale_ttl_ms > 0:
         return Verdict(State.STALE, None, entry)
     return Verdict(State.EXPIRED, Cause.EXPIRED, entry)
+
+
+def fresh_for_ms(entry: Entry, now_ms: int) -> float:
+    """Return how long an entry is fresh from now on; negative once it is not any more, infinity for one that always is."""
+    if entry.fresh_until_ms == FOR_EVER:
+        return inf
+    # A writer whose clock ran ahead gains nothing by it: its entry counts as created now.
+    return entry.fresh_until_ms - max(entry.created_ms, now_ms)
 
 
 def _mismatch(entry: Entry, stamps: Sequence[object], needs: Needs, others: Mapping[bytes, object]) -> Cause | None:

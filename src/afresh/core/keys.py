@@ -127,6 +127,11 @@ class Namespace:
         """Return the name of the stamp of a tag known by its hash."""
         return f"{self.name}:t:{{{tag_hash.hex()}}}"
 
+    def value_of(self, stamp: str) -> str:
+        """Return the name of the entry whose own stamp has this name; any other name as it is."""
+        prefix = f"{self.name}:t:"
+        return f"{self.name}:v:{stamp[len(prefix) :]}" if stamp.startswith(prefix) else stamp
+
     def table(self, name: str) -> str:
         """Return the name of a memo table's hash."""
         return f"{self.name}:h:{{{_text(name, '').removeprefix(':')}}}"

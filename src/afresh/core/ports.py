@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from afresh.core.envelope import Entry
 from afresh.core.ops import Op
 from afresh.core.policy import LEASE_MS
 
-__all__ = ["Clock", "Codec", "Encoded", "Events", "Flight", "Flights", "Outcome", "Ports", "Seat", "Store", "Values"]
+if TYPE_CHECKING:
+    from afresh.core.reads import Hit, Request
+
+__all__ = ["Clock", "Codec", "Encoded", "Events", "Flight", "Flights", "Near", "Outcome", "Ports", "Seat", "Store", "Values"]
 
 
 class Store(Protocol):
@@ -115,11 +118,43 @@ class Flights(Protocol):
         ...
 
 
+class Near(Protocol):
+    """The part of the cache that is inside the process. None of it does I/O or waits."""
+
+    def hit(self, request: Request, /) -> Hit | None:
+        """Return a fresh value, if there is one that was coherent at most `max_stale` ago."""
+        ...
+
+    def token(self) -> Any:
+        """Return what a fill needs: to be taken before the read or the claim whose result it will be."""
+        ...
+
+    def held(self, token: Any, names: Sequence[str], /) -> Sequence[bytes | None]:
+        """Return the stamps of these names, as far as they need not be read from the server. Valid as a hit is."""
+        ...
+
+    def fill(self, token: Any, request: Request, entry: Entry, value: Any, now_ms: int, /) -> None:
+        """Keep a fresh entry that is on the server, unless something that it depends on may have changed since the token was taken.
+
+        Args:
+            token: from before the read, or the claim.
+            request: whose entry it is.
+            entry: as it is on the server.
+            value: what it decodes to.
+            now_ms: the server's time.
+        """
+        ...
+
+    def drop(self, names: Iterable[str], /) -> None:
+        """Drop what depends on these names, and have nothing filled that was read before now."""
+        ...
+
+
 class Events(Protocol):
     """Who listens to what happened. Never blocks."""
 
-    def hit(self, function: str, *, stale: bool = False) -> None:
-        """An entry was served."""
+    def hit(self, function: str, *, stale: bool = False, near: bool = False) -> None:
+        """An entry was served, by the server or from inside the process."""
         ...
 
     def miss(self, function: str, cause: str) -> None:
@@ -213,3 +248,4 @@ class Ports:
     events: Events
     token: Callable[[int], bytes]
     lease_ms: int = LEASE_MS
+    near: Near | None = None

@@ -19,7 +19,13 @@ __all__ = ["Hit", "Request", "decoded", "hit_of", "judge", "look", "read", "read
 
 
 class Request(NamedTuple):
-    """One entry, as a caller wants it. `owner` is whom the counters blame: a function's name, or a kind."""
+    """One entry, as a caller wants it.
+
+    Attributes:
+        owner: whom the counters blame: a function's name, or a kind.
+        near: whether the near tier may serve and keep it.
+        share: whether it may hand out one object to all callers, though they could change it.
+    """
 
     names: Names
     needs: Needs
@@ -27,6 +33,8 @@ class Request(NamedTuple):
     values: Values
     owner: str
     namespace: Namespace | None
+    near: bool = True
+    share: bool = False
 
 
 @dataclass(slots=True)

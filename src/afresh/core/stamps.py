@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from afresh.core.envelope import MAX_TAGS, Entry, Flag
+from afresh.core.envelope import HEADER_BYTES, MAX_TAGS, Entry, Flag
 from afresh.core.keys import Namespace, Tag
 from afresh.core.ops import Get, Stamp
 
@@ -56,6 +56,12 @@ class Needs(NamedTuple):
             return True
         held = entry.tag_stamps()
         return entry.flags & 3 == self.flags and all(tag.hash in held for tag in self.tags[self.implicit :])
+
+    def carried_by(self, entry: Entry, namespace: Namespace) -> dict[str, bytes]:
+        """Return the stamps of an entry that is valid for these needs, by their names on the server."""
+        implicit = entry.raw[HEADER_BYTES : HEADER_BYTES + STAMP_BYTES * self.implicit]
+        carried = {tag.key: implicit[8 * at : 8 * at + 8] for at, tag in enumerate(self.tags[: self.implicit])}
+        return carried | {namespace.stamp_key(name): stamp for name, stamp in entry.tag_stamps().items()}
 
     @property
     def is_storable(self) -> bool:

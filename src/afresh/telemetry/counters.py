@@ -22,7 +22,8 @@ class FunctionStats:
     """What happened to one function's calls in this process, since it began.
 
     Attributes:
-        hits: calls answered without a compute, by Redis or by somebody else's computation of the same moment.
+        hits: calls answered without a compute: by the near tier, by Redis, or by somebody else's computation of the same moment.
+        near_hits: those among them answered by the near tier.
         stale_hits: those among them served past their ttl.
         misses: calls that found nothing to serve, by cause.
         computes: how often the function ran to its end.
@@ -36,13 +37,14 @@ class FunctionStats:
     computes: int = 0
     compute_s: float = 0.0
     not_stored: Mapping[str, int] = field(default_factory=dict)
+    near_hits: int = 0
 
 
 class _Tally:
-    __slots__ = ("computes", "cost_us", "hits", "misses", "not_stored", "stale_hits")
+    __slots__ = ("computes", "cost_us", "hits", "misses", "near_hits", "not_stored", "stale_hits")
 
     def __init__(self) -> None:
-        self.hits = self.stale_hits = self.computes = self.cost_us = 0
+        self.hits = self.near_hits = self.stale_hits = self.computes = self.cost_us = 0
         self.misses: Counter[str] = Counter()
         self.not_stored: Counter[str] = Counter()
 
@@ -78,7 +80,15 @@ class Tallies:
 
     @staticmethod
     def _stats(tally: _Tally) -> FunctionStats:
-        return FunctionStats(tally.hits, tally.stale_hits, dict(tally.misses), tally.computes, tally.cost_us / 1e6, dict(tally.not_stored))
+        return FunctionStats(
+            hits=tally.hits,
+            near_hits=tally.near_hits,
+            stale_hits=tally.stale_hits,
+            misses=dict(tally.misses),
+            computes=tally.computes,
+            compute_s=tally.cost_us / 1e6,
+            not_stored=dict(tally.not_stored),
+        )
 
 
 class Counters:
@@ -88,11 +98,12 @@ class Counters:
         self._tallies = tallies or Tallies()
         self._logged_at: dict[str, float] = {}
 
-    def hit(self, owner: str, *, stale: bool = False) -> None:
+    def hit(self, owner: str, *, stale: bool = False, near: bool = False) -> None:
         """An entry was served."""
         with self._tallies.lock:
             tally = self._tallies.of(owner)
             tally.hits += 1
+            tally.near_hits += near
             tally.stale_hits += stale
 
     def miss(self, owner: str, cause: str) -> None:

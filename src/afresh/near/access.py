@@ -1,0 +1,86 @@
+"""The near tier as the flows see it: what may be served, what may be filled, and what must be dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
+from typing import Any, NamedTuple
+
+from afresh.core.decide import fresh_for_ms
+from afresh.core.envelope import Entry, Flag
+from afresh.core.reads import Hit, Request
+from afresh.errors import UndecodablePayload
+from afresh.near.clock import now_s
+from afresh.near.generation import UNSHARED, Generation, Kept
+from afresh.near.sharing import immutable_bytes
+from afresh.near.tier import NearTier
+
+__all__ = ["NearAccess", "Token"]
+
+
+class Token(NamedTuple):
+    """When a read or a claim began, and in which generation: what a fill needs."""
+
+    generation: Generation
+    moment: int
+    at_s: float
+
+
+class NearAccess:
+    """A tier for the flows. See `afresh.core.ports.Near`.
+
+    Args:
+        tier: whose generation of the moment is used.
+        clock: the clock of its bounds.
+    """
+
+    def __init__(self, tier: NearTier, clock: Callable[[], float] = now_s) -> None:
+        self._tier = tier
+        self._now_s = clock
+
+    def hit(self, request: Request, /) -> Hit | None:
+        """See `afresh.core.ports.Near`."""
+        generation = self._tier.generation
+        bound_s = generation.bound_s  # before the entry: rule 5
+        kept = generation.get(request.names.value)
+        if kept is None or (kept.needs is not request.needs and not request.needs.are_covered_by(kept.entry)):
+            return None
+        value, until_s = kept.value, kept.until_s
+        now = self._now_s()
+        if now >= bound_s or now >= until_s or kept.entry.schema != request.values.schema:
+            return None
+        if value is UNSHARED:
+            try:
+                value = request.values.decode(request.names.value, kept.entry)
+            except UndecodablePayload:
+                return None
+        kept.visited = True
+        return Hit(value, is_negative=bool(kept.entry.flags & Flag.NEGATIVE))
+
+    def token(self) -> Token:
+        """See `afresh.core.ports.Near`."""
+        generation = self._tier.generation
+        return Token(generation, generation.moment, self._now_s())
+
+    def held(self, token: Token, names: Sequence[str], /) -> Sequence[bytes | None]:
+        """See `afresh.core.ports.Near`."""
+        generation = token.generation
+        bound_s = generation.bound_s  # before the stamps: rule 5
+        stamps = [generation.held(name) for name in names]
+        # Where nothing is pushed, an old stamp would let new entries seem young.
+        return stamps if self._now_s() < bound_s and generation.max_age_s == inf else [None] * len(names)
+
+    def fill(self, token: Token, request: Request, entry: Entry, value: Any, now_ms: int, /) -> None:
+        """See `afresh.core.ports.Near`."""
+        assert request.namespace is not None
+        generation = token.generation
+        until_s = min(self._now_s() + fresh_for_ms(entry, now_ms) / 1000, token.at_s + generation.max_age_s)
+        room = immutable_bytes(value)
+        if entry.flags & Flag.NEGATIVE or (room is None and not request.share):
+            value = UNSHARED
+        depends = request.needs.carried_by(entry, request.namespace)
+        generation.fill(Kept(request.names, entry, request.needs, depends, until_s, value, room), token.moment)
+
+    def drop(self, names: Iterable[str], /) -> None:
+        """See `afresh.core.ports.Near`."""
+        self._tier.generation.pushed(*names)
