@@ -14,6 +14,7 @@
     └── StoreError                        the server
         ├── StoreUnavailable              refused, lost, timed out: nothing is known of the outcome
         ├── StoreRefused                  it answered with an error (full, read-only, loading, wrong type, no permission)
+        │   └── TrackingRefused           it does not tell the near tier what changes (never seen by callers)
         └── EmbeddedServerError           the private server of ``embedded://`` cannot run here
 
 and one warning, ``UncachedWarning``: a function returned a value that cannot be cached.
@@ -34,6 +35,7 @@ __all__ = [
     "StoreRefused",
     "StoreUnavailable",
     "SuspendedError",
+    "TrackingRefused",
     "UncachedWarning",
     "UndecodablePayload",
     "UnencodableValue",
@@ -136,6 +138,10 @@ class StoreRefused(StoreError):
     def __init__(self, code: str, message: str) -> None:
         self.code = code
         super().__init__(message)
+
+
+class TrackingRefused(StoreRefused):
+    """Raised inside afresh where the server will not tell what changes; the near tier then keeps an entry for `max_stale` only."""
 
 
 class EmbeddedServerError(StoreError):

@@ -4,7 +4,7 @@ A namespace owns these names; each script of afresh touches the names of one id,
 
     <ns>:v:{<id>}    the entry                     <ns>:t:{<h>}    the stamp of a tag
     <ns>:l:{<id>}    its lease                     <ns>:h:{<name>} a memo table
-    <ns>:t:{<id>}    its own stamp
+    <ns>:t:{<id>}    its own stamp                 <ns>:z:{…}      the listeners' heartbeats: never set
 
 ``<id>`` is a kind (``f`` function, ``k`` user key), ``:`` and text, or ``#`` and a digest. Text is escaped so that it holds no brace;
 ``h`` is 16 hex digits, which no id can be, since an id has ``:`` or ``#`` as its second character.
@@ -20,7 +20,7 @@ from typing import NamedTuple, final
 
 from afresh.errors import ConfigurationError
 
-__all__ = ["SLOTS", "Key", "Names", "Namespace", "Tag", "function_id", "key_slot", "twins", "user_id"]
+__all__ = ["SLOTS", "Key", "Names", "Namespace", "Tag", "Watched", "function_id", "key_slot", "twins", "user_id", "watched"]
 
 SLOTS = 16384
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/@=,+<>-]{1,120}", re.ASCII)
@@ -61,6 +61,20 @@ class Tag(NamedTuple):
 
     hash: bytes
     key: str
+
+
+class Watched(NamedTuple):
+    """What the near tier hears of, and how it proves that it does.
+
+    Attributes:
+        prefixes: of the names whose changes are pushed: all stamps, and the values of applications' keys.
+        beat: the name that heartbeats unlink. Nothing is ever stored under it.
+        channel: a channel on which nobody publishes.
+    """
+
+    prefixes: tuple[str, ...]
+    beat: str
+    channel: str
 
 
 def user_id(key: str) -> str:
@@ -140,6 +154,12 @@ class Namespace:
     def function_tag(identity: str) -> str:
         """Return the implicit tag of a function. ``afresh:`` is kept for these: naming one means that function."""
         return "afresh:" + identity
+
+
+def watched(namespace: Namespace) -> Watched:
+    """Return what a listener in this namespace names."""
+    name = namespace.name
+    return Watched((f"{name}:t:", f"{name}:v:{{k"), f"{name}:z:{{beat}}", f"{name}:z:{{nobody}}")
 
 
 def key_slot(key: str) -> int:

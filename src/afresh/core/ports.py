@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from afresh.core.envelope import Entry
 from afresh.core.ops import Op
 from afresh.core.policy import LEASE_MS
+from afresh.errors import StoreRefused
 
 if TYPE_CHECKING:
     from afresh.core.reads import Hit, Request
 
-__all__ = ["Clock", "Codec", "Encoded", "Events", "Flight", "Flights", "Near", "Outcome", "Ports", "Seat", "Store", "Values"]
+__all__ = [
+    "Beat",
+    "Clock",
+    "Codec",
+    "Encoded",
+    "Events",
+    "Flight",
+    "Flights",
+    "Line",
+    "Near",
+    "Outcome",
+    "Ports",
+    "Pushed",
+    "Seat",
+    "Store",
+    "Values",
+]
 
 
 class Store(Protocol):
@@ -43,6 +60,46 @@ class Clock(Protocol):
 
     async def sleep_ms(self, duration_ms: float, /) -> None:
         """Let that much time pass."""
+        ...
+
+
+class Pushed(NamedTuple):
+    """The server says that these names have changed; None: any may have."""
+
+    names: Sequence[str] | None
+
+
+class Beat(NamedTuple):
+    """The server answers a beat: done, or refused."""
+
+    refusal: StoreRefused | None
+
+
+class Line(Protocol):
+    """A connection on which the server pushes what changes. Used by one thread, but for `wake`.
+
+    Raises:
+        StoreError: once it is lost.
+    """
+
+    def beat(self) -> None:
+        """Send a heartbeat."""
+        ...
+
+    def hear(self, timeout_s: float, /) -> Sequence[Pushed | Beat]:
+        """Return what the server has said, in its order; nothing after that time."""
+        ...
+
+    def wake(self) -> None:
+        """End the connection from any thread: who hears is told that it is lost."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+    def leave(self) -> None:
+        """Close a forked child's copy, without a word to the server."""
         ...
 
 

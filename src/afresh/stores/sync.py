@@ -9,20 +9,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from selectors import EVENT_READ, DefaultSelector
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hiredis import ProtocolError, Reader, ReplyError, pack_command
 
 from afresh.core.ops import Op
 from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.address import Address
+from afresh.stores.connecting import connect, disconnect, socket_of
 from afresh.stores.replies import not_connected, refused, unavailable
 from afresh.stores.scripts import deliver
 from afresh.stores.server_time import ServerTime
 
 if TYPE_CHECKING:
-    import socket
-
     from redis.connection import AbstractConnection
 
 __all__ = ["SyncStore"]
@@ -99,26 +98,13 @@ class SyncStore:
         return self._connect()
 
     def _connect(self) -> _Line:
-        from redis.backoff import NoBackoff
-        from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
-        from redis.exceptions import RedisError
-        from redis.retry import Retry
-
-        kind = {"redis": Connection, "rediss": SSLConnection}.get(self._address.scheme, UnixDomainSocketConnection)
-        connection = kind(
-            **self._address.options,
-            protocol=2,
-            socket_timeout=self._budget_s,
-            socket_connect_timeout=self._budget_s,
-            retry=Retry(NoBackoff(), 0),
-        )
+        connection = connect(self._address, self._budget_s)
         try:
-            connection.connect()
             line = _Line(connection, self._budget_s)
             sent_ms = self._time.ticks_ms()
             (told,) = line.exchange(pack_command(("TIME",)), 1)
-        except (RedisError, OSError) as error:
-            connection.disconnect()
+        except OSError as error:
+            disconnect(connection)
             raise not_connected(self._address.shown, error) from error
         if isinstance(told, StoreError):
             line.close()
@@ -138,7 +124,7 @@ class _Line:
 
     def __init__(self, connection: AbstractConnection, budget_s: float) -> None:
         self._connection = connection  # keeps the socket alive, and closes it
-        self._socket = cast("socket.socket", connection._sock)  # noqa: SLF001  redis-py offers no other way to the socket
+        self._socket = socket_of(connection)
         self._socket.settimeout(budget_s)
         self._reader = Reader()
         self._budget_s = budget_s
@@ -192,4 +178,4 @@ class _Line:
         return data
 
     def close(self) -> None:
-        self._connection.disconnect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
+        disconnect(self._connection)
