@@ -2,32 +2,31 @@
 
 The commands of one turn of the loop leave in one write; replies come back in order. A cancelled caller leaves its replies to be dropped
 when they arrive, so cancellation never harms the connection. Timeouts are swept, one timer per connection instead of one per call. The
-connection closes with its loop. redis-py opens and authenticates it.
+connection closes with its loop. redis-py opens and authenticates it, in a task that whoever needs it waits for: who is cancelled then
+takes nothing from the others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from hiredis import ProtocolError, Reader, ReplyError, pack_command
+from hiredis import pack_command
 
 from afresh.core.ops import Op
 from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.address import Address
-from afresh.stores.replies import not_connected, refused, unavailable
+from afresh.stores.replies import not_connected, unavailable
 from afresh.stores.scripts import deliver
 from afresh.stores.server_time import ServerTime
+from afresh.stores.wire import LostError, Wire
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
 __all__ = ["AsyncStore"]
-
-_GRACE_S = 0.01
 
 
 class AsyncStore:
@@ -70,7 +69,7 @@ class AsyncStore:
         try:
             wire = link.wire if was_open and link.wire is not None else await link.open()
             return await wire.send(packed, count)
-        except _LostError as error:
+        except LostError as error:
             if was_open and again:
                 return await self._exchange(again(), count, again=None)
             raise unavailable(self._address.shown, error) from error
@@ -78,79 +77,87 @@ class AsyncStore:
             raise unavailable(self._address.shown, error) from error
 
 
-class _LostError(ConnectionError):
-    """The connection ended before the replies came."""
-
-
 class _Link:
     """A loop's connection: opened on first use, and again after it was lost."""
 
     def __init__(self, address: Address, budget_s: float, server_time: ServerTime, revive: Callable[[], object] | None) -> None:
-        self.wire: _Wire | None = None
+        self.wire: Wire | None = None
         self._revive = revive
         self._address = address
         self._budget_s = budget_s
         self._time = server_time
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[StoreError | None] | None = None
         self._guard: AsyncGenerator[None, None] | None = None
 
     @property
     def is_open(self) -> bool:
         return self.wire is not None and self.wire.is_open
 
-    async def open(self) -> _Wire:
-        async with asyncio.timeout(self._budget_s):  # somebody else may be at it, and a hanging server is found out by one in turn
-            await self._opening.acquire()
+    async def open(self) -> Wire:
+        # No lock: an exception between its being taken and the block that lets it go would keep it for ever.
+        opening = self._opening
+        if opening is None or opening.done():
+            opening = self._opening = asyncio.create_task(self._try_to_connect())
+        await asyncio.wait((opening,))
+        if opening.cancelled() or opening.exception() is not None or self.wire is None:
+            raise LostError("connecting was interrupted")
+        failure = opening.result()
+        if failure is not None:
+            raise failure
+        return self.wire
+
+    async def _try_to_connect(self) -> StoreError | None:
+        """Connect. A failure is returned, so that asyncio does not complain where nobody is left to hear of it."""
         try:
-            if self.wire is None or not self.wire.is_open:
-                self.wire = await self._connect_or_revive()
-            return self.wire
-        finally:
-            self._opening.release()
+            await self._connect_or_revive()
+        except StoreError as error:
+            return error
+        return None
 
     async def aclose(self) -> None:
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait((self._opening,))
         if self.wire is not None:
             self.wire.close()
         if self._guard is not None:
             await self._guard.aclose()
         await asyncio.sleep(0)  # the transport closes its socket in the next turn
 
-    async def _connect_or_revive(self) -> _Wire:
+    async def _connect_or_revive(self) -> None:
         try:
-            return await self._connect()
+            await self._connect()
         except StoreUnavailable:
             if self._revive is None:
                 raise
-        await asyncio.to_thread(self._revive)
-        return await self._connect()
+            await asyncio.to_thread(self._revive)
+            await self._connect()
 
-    async def _connect(self) -> _Wire:
+    async def _connect(self, *, is_second: bool = False) -> None:
         from redis.exceptions import RedisError
 
         if self._guard is None:
             # A loop that ends by asyncio.run closes its asynchronous generators: that is when the connection must go.
-            self._guard = self._close_with_loop()
-            await anext(self._guard)
-        connection, wire = self._connection(), None
+            guard = self._close_with_loop()
+            await anext(guard)
+            self._guard = guard
+        connection, wire = self._connection(), Wire(self._budget_s)
         try:
             async with asyncio.timeout(self._budget_s):
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
-                wire = _adopt(connection, self._budget_s)
+                wire.adopt(connection)
                 sent_ms = self._time.ticks_ms()
-                (told,) = await wire.send(pack_command(("TIME",)), 1)
+                told = await wire.send(pack_command(("TIME",)), 1)
+            self._time.observe(told[0], sent_ms)
+            self.wire = wire
         except BaseException as error:
-            if wire is not None:
-                wire.close()
-            else:
-                await connection.disconnect(nowait=True)
+            wire.close()
+            await connection.disconnect(nowait=True)
+            if isinstance(error, LostError) and not is_second:  # it had been opened: an interruption, or the server ended just now
+                return await self._connect(is_second=True)
             if isinstance(error, (RedisError, OSError)):
                 raise not_connected(self._address.shown, error) from error
             raise
-        if isinstance(told, StoreError):
-            wire.close()
-            raise told
-        self._time.observe(told, sent_ms)
-        return wire
 
     def _connection(self) -> AbstractConnection:
         from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
@@ -172,133 +179,3 @@ class _Link:
         finally:
             if self.wire is not None:
                 self.wire.close()
-
-
-def _adopt(connection: AbstractConnection, budget_s: float) -> _Wire:
-    """Take over the transport of a connection that redis-py has opened and authenticated."""
-    # redis-py offers no other way to its streams, and would complain of their being open when it is collected.
-    streams: Any = (connection._reader, connection._writer)  # noqa: SLF001
-    connection._reader = connection._writer = None  # noqa: SLF001
-    wire = _Wire(streams, budget_s)
-    transport = streams[1].transport
-    transport.pause_reading()
-    transport.set_protocol(wire)
-    wire.connection_made(transport)
-    transport.resume_reading()
-    return wire
-
-
-class _Waiting:
-    """A flight to be sent, or whose replies are on their way."""
-
-    __slots__ = ("count", "deadline", "future", "is_spared", "packed", "replies")
-
-    def __init__(self, future: asyncio.Future[list[Any]], packed: bytes, count: int) -> None:
-        self.future = future
-        self.packed = packed
-        self.count = count
-        self.deadline = 0.0  # set when it is sent
-        self.is_spared = False
-        self.replies: list[Any] = []
-
-
-class _Wire(asyncio.Protocol):
-    """The client's end of one connection."""
-
-    def __init__(self, streams: object, budget_s: float) -> None:
-        self._streams = streams  # must live as long as the transport
-        self._budget_s = budget_s
-        self._loop = asyncio.get_running_loop()
-        self._reader = Reader()
-        self._waiting: deque[_Waiting] = deque()
-        self._unsent: list[_Waiting] = []
-        self._transport: asyncio.Transport | None = None
-        self._sweeper: asyncio.TimerHandle | None = None
-        self._cause: Exception | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
-
-    def send(self, packed: bytes, count: int) -> asyncio.Future[list[Any]]:
-        """Queue a flight for this turn's write. The result is its replies.
-
-        Raises:
-            TimeoutError: through the future, when the budget is spent.
-            _LostError: through the future, when the connection ended.
-        """
-        future: asyncio.Future[list[Any]] = self._loop.create_future()
-        if not self.is_open:
-            future.set_exception(_LostError("the connection is closed"))
-            return future
-        waiting = _Waiting(future, packed, count)
-        if not self._unsent:
-            self._loop.call_soon(self._flush)
-        # In one step, and the last: were a call that ends here, out of stack, waiting but not sent, all would get the replies to others.
-        self._unsent.append(waiting)
-        return future
-
-    def close(self, cause: Exception | None = None) -> None:
-        self._cause = self._cause or cause
-        if self._transport is not None:
-            self._transport.abort()
-
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self._receive(data)
-        except (ProtocolError, IndexError):  # nonsense, or more replies than commands
-            self.close(_LostError("what answers is no Redis or Valkey"))
-
-    def _receive(self, data: bytes) -> None:
-        self._reader.feed(data)
-        gets = self._reader.gets
-        while (reply := gets()) is not False:
-            waiting = self._waiting[0]
-            waiting.replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
-            if len(waiting.replies) == waiting.count:
-                self._waiting.popleft()
-                if not waiting.future.done():
-                    waiting.future.set_result(waiting.replies)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-        cause = self._cause or _LostError(str(exc or "the server closed the connection"))
-        self._waiting += self._unsent
-        self._unsent = []
-        while self._waiting:
-            future = self._waiting.popleft().future
-            if not future.done():
-                future.set_exception(cause)
-
-    def _flush(self) -> None:
-        if not self.is_open or self._transport is None:
-            return
-        unsent, self._unsent = self._unsent, []
-        self._transport.writelines([waiting.packed for waiting in unsent])
-        # The server's time begins now, not when the call was queued: a busy loop is not a slow server.
-        deadline = self._loop.time() + self._budget_s
-        for waiting in unsent:
-            waiting.deadline = deadline
-        self._waiting += unsent
-        if self._sweeper is None:
-            self._sweeper = self._loop.call_later(self._budget_s, self._sweep)
-
-    def _sweep(self) -> None:
-        """End the connection once its oldest flight is late: replies come in order, so the others wait for the same."""
-        self._sweeper = None
-        oldest = self._waiting[0] if self._waiting else None
-        if oldest is None:
-            return
-        left = oldest.deadline - self._loop.time()
-        if left > 0:
-            self._sweeper = self._loop.call_later(left, self._sweep)
-        elif not oldest.is_spared:
-            # If the loop was busy, the reply may lie in the socket by now: read it before judging.
-            oldest.is_spared = True
-            self._sweeper = self._loop.call_later(_GRACE_S, self._sweep)
-        else:
-            self.close(TimeoutError("no reply within the budget"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from afresh.errors import StoreError
+
 __all__ = ["ServerTime"]
 
 # Counts on through suspend, and no NTP step or operator moves it. Not on every platform.
@@ -32,7 +34,13 @@ class ServerTime:
         """Return a reading to pass to `observe` later."""
         return time.clock_gettime_ns(_CLOCK) // 1_000_000
 
-    def observe(self, reply: list[bytes | int], sent_ms: int) -> None:
-        """Learn from the reply to TIME, asked at `sent_ms`: the server said it at some point since, so at the latest by now."""
+    def observe(self, reply: list[bytes | int] | StoreError, sent_ms: int) -> None:
+        """Learn from the reply to TIME, asked at `sent_ms`: the server said it at some point since, so at the latest by now.
+
+        Raises:
+            StoreError: if that was the reply.
+        """
+        if isinstance(reply, StoreError):
+            raise reply
         seconds, micros = (int(part) for part in reply)
         self._offset_ms = seconds * 1000 + micros // 1000 - (sent_ms + self.ticks_ms()) // 2

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hiredis import ProtocolError, Reader, ReplyError, pack_command
 
 from afresh.core.ops import Op
-from afresh.errors import StoreError, StoreUnavailable
+from afresh.errors import StoreUnavailable
 from afresh.stores.address import Address
 from afresh.stores.connecting import connect, disconnect, socket_of
 from afresh.stores.replies import not_connected, refused, unavailable
@@ -103,13 +103,12 @@ class SyncStore:
             line = _Line(connection, self._budget_s)
             sent_ms = self._time.ticks_ms()
             (told,) = line.exchange(pack_command(("TIME",)), 1)
-        except OSError as error:
+            self._time.observe(told, sent_ms)
+        except BaseException as error:
             disconnect(connection)
-            raise not_connected(self._address.shown, error) from error
-        if isinstance(told, StoreError):
-            line.close()
-            raise told
-        self._time.observe(told, sent_ms)
+            if isinstance(error, OSError):
+                raise not_connected(self._address.shown, error) from error
+            raise
         return line
 
 

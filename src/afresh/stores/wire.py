@@ -1,0 +1,217 @@
+"""A connection that all tasks of a loop share: the commands of a turn leave in one write, replies come back in order.
+
+Nothing but its order says whose a reply is. So whatever ends one of the steps below before its time (a signal's handler that raises, no
+memory, no stack) must not leave the connection open with a reply too few or a flight too many:
+
+* A flight waits for its replies before it is written, and has its result before it waits no more.
+* An exception within a step closes the connection, and goes on.
+* One that comes before a step begins makes asyncio forget the step. A flush that did not happen is made up for by the sweep, a sweep by the
+  next send. Bytes that were received and not told of are found in the buffer, which is lent with a mark at its beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from hiredis import ProtocolError, Reader, ReplyError
+
+from afresh.stores.replies import refused
+
+if TYPE_CHECKING:
+    from redis.asyncio.connection import AbstractConnection
+
+__all__ = ["LostError", "Wire"]
+
+_BUFFER_BYTES = 262_144
+_UNTOUCHED = os.urandom(16)
+# How much longer than the budget a reply may take: if the loop was busy, it may lie in the socket by now.
+_GRACE_S = 0.01
+
+
+class LostError(ConnectionError):
+    """The connection ended before the replies came."""
+
+
+class _Waiting:
+    """A flight to be sent, or whose replies are on their way."""
+
+    __slots__ = ("count", "deadline", "future", "is_spared", "packed", "replies")
+
+    def __init__(self, future: asyncio.Future[list[Any]], packed: bytes, count: int) -> None:
+        self.future = future
+        self.packed = packed
+        self.count = count
+        self.deadline = 0.0  # set when it is sent
+        self.is_spared = False
+        self.replies: list[Any] = []
+
+
+class Wire(asyncio.BufferedProtocol):
+    """The client's end of one connection.
+
+    Args:
+        budget_s: how long a reply may take.
+    """
+
+    def __init__(self, budget_s: float) -> None:
+        self.is_open = False
+        self._streams: Any = None  # must live as long as the transport
+        self._budget_s = budget_s
+        self._loop = asyncio.get_running_loop()
+        self._reader = Reader()
+        self._buffer = bytearray(_BUFFER_BYTES)
+        self._lent = memoryview(self._buffer)  # asyncio's TLS slices it
+        self._is_lent = False
+        self._waiting: deque[_Waiting] = deque()
+        self._unsent: list[_Waiting] = []
+        self._transport: asyncio.Transport | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._cause: Exception | None = None
+
+    def send(self, packed: bytes, count: int) -> asyncio.Future[list[Any]]:
+        """Queue a flight for this turn's write. The result is its replies.
+
+        Raises:
+            TimeoutError: through the future, when the budget is spent.
+            LostError: through the future, when the connection ended.
+        """
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        if not self.is_open:
+            future.set_exception(LostError("the connection is closed"))
+            return future
+        waiting = _Waiting(future, packed, count)
+        if not self._unsent:
+            self._loop.call_soon(self._flush)
+            if self._sweeper is None or self._sweeper.when() + self._budget_s < self._loop.time():
+                self._sweep_in(self._budget_s / 2)  # soon enough for a flush that did not happen
+        self._unsent.append(waiting)
+        return future
+
+    def adopt(self, connection: AbstractConnection) -> None:
+        """Take over the transport of a connection that redis-py has opened and authenticated."""
+        # redis-py offers no other way to its streams, and would complain of their being open when it is collected.
+        self._streams = (connection._reader, connection._writer)  # noqa: SLF001
+        self._transport = transport = self._streams[1].transport
+        connection._reader = connection._writer = None  # noqa: SLF001
+        transport.pause_reading()
+        transport.set_protocol(self)
+        self.is_open = True
+        transport.resume_reading()
+
+    def close(self, cause: Exception | None = None) -> None:
+        """End the connection, if there is one, and what waits for it in the loop's next turn."""
+        self.is_open = False
+        self._cause = self._cause or cause
+        if self._transport is not None:
+            self._transport.abort()
+
+    # ---- asyncio's side
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  asyncio's signature; its hint is no bound
+        """Lend the buffer that is received into."""
+        self._close_if_deaf()
+        self._buffer[: len(_UNTOUCHED)] = _UNTOUCHED
+        self._is_lent = True
+        return self._lent
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Give to each flight its replies."""
+        try:
+            self._reader.feed(self._buffer, 0, nbytes)  # type: ignore[arg-type]  # any buffer will do, says its documentation
+            self._receive()
+            self._is_lent = False
+        except (ProtocolError, IndexError):  # nonsense, or more replies than commands
+            self.close(LostError("what answers is no Redis or Valkey"))
+        except BaseException:
+            self.close()
+            raise
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what waits."""
+        self.is_open = False
+        self._cause = self._cause or LostError(str(exc or "the server closed the connection"))
+        self._end_all()
+
+    # ---- the steps
+
+    def _receive(self) -> None:
+        gets, waiting = self._reader.gets, self._waiting
+        while (reply := gets()) is not False:
+            oldest = waiting[0]
+            oldest.replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
+            if len(oldest.replies) == oldest.count:
+                if not oldest.future.done():
+                    oldest.future.set_result(oldest.replies)
+                waiting.popleft()
+
+    def _flush(self) -> None:
+        self._close_if_deaf()
+        unsent = self._unsent
+        if self._is_over or self._transport is None or not unsent:
+            return
+        try:
+            self._waiting += unsent
+            self._unsent = []
+            # The server's time begins now, not when the call was queued: a busy loop is not a slow server.
+            deadline = self._loop.time() + self._budget_s
+            for waiting in unsent:
+                waiting.deadline = deadline
+            self._transport.write(unsent[0].packed if len(unsent) == 1 else b"".join([waiting.packed for waiting in unsent]))
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _is_over(self) -> bool:
+        return not self.is_open or self._transport is None or self._transport.is_closing()
+
+    def _close_if_deaf(self) -> None:
+        """Close after bytes were received and not told of: the replies in them are lost."""
+        if self._is_lent and not self._buffer.startswith(_UNTOUCHED):
+            self.close(LostError("replies were lost by an interruption"))
+
+    def _sweep_in(self, delay_s: float) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self._sweeper = self._loop.call_later(delay_s, self._sweep)
+
+    def _sweep(self) -> None:
+        """End the connection once its oldest flight is late: replies come in order, so the others wait for the same."""
+        self._sweep_in(self._budget_s)  # first, so that there is a next time whatever happens
+        self._flush()
+        if self._is_over:
+            self.close()
+            self._end_all()
+        elif not self._waiting:
+            self._stop_sweeping()
+        else:
+            self._judge(self._waiting[0])
+
+    def _judge(self, oldest: _Waiting) -> None:
+        left = oldest.deadline - self._loop.time()
+        if left > 0:
+            self._sweep_in(left)
+        elif not oldest.is_spared:
+            oldest.is_spared = True
+            self._sweep_in(_GRACE_S)
+        else:
+            self.close(TimeoutError("no reply within the budget"))
+
+    def _end_all(self) -> None:
+        cause = self._cause or LostError("the connection is closed")
+        self._waiting += self._unsent
+        self._unsent = []
+        while self._waiting:
+            future = self._waiting[0].future
+            if not future.done():
+                future.set_exception(cause)
+            self._waiting.popleft()
+        self._stop_sweeping()
+
+    def _stop_sweeping(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
