@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,15 +22,17 @@ from afresh.testing.conformance_cases import entry, number
 from tests.support.servers import Server
 
 # All in one slot, as the names of a script must be; each may hold anything.
-VALUES, LEASES, STAMPS = ([f"t-agreement:{kind}:{{x}}{at}" for at in "12"] for kind in "vlt")
-KEYS = [*VALUES, *LEASES, *STAMPS]
+VALUES, LEASES, STAMPS, WRITERS = ([f"t-agreement:{kind}:{{x}}{at}" for at in "12"] for kind in "vlto")
+KEYS = [*VALUES, *LEASES, *STAMPS, *WRITERS]
 CLEARING = ops.Unlink(KEYS[0], tuple(KEYS[1:]))
 HOUR_MS = 3_600_000
+# A deadline that the clocks of the stores agree has not come, as later ones would show what they disagree about.
+FAR_MS = 10**15
 
-keys, values, leases, names = map(st.sampled_from, (KEYS, VALUES, LEASES, STAMPS))
+keys, values, leases, names, writers = map(st.sampled_from, (KEYS, VALUES, LEASES, STAMPS, WRITERS))
 ttls = st.sampled_from([0, HOUR_MS])
 marks = st.sampled_from([b"one", b"two"])
-stamps = st.sampled_from([b"stamp--1", b"stamp--2", b"D:mark", b""])
+stamps = st.sampled_from([b"stamp--1", b"stamp--2", b"D:mark", b"D:1", b"D:%d" % FAR_MS, b""])
 digits = st.one_of(st.integers(-(10**17), 10**17).map(lambda n: b"%d" % n), st.sampled_from([b"", b"-", b"007", b"-0", b"1.5", b" 1"]))
 envelopes = st.one_of(
     st.builds(entry, st.binary(max_size=5), flags=st.integers(0, 31), tags=st.integers(0, 3)),
@@ -45,7 +49,7 @@ operations = st.one_of(
     st.builds(ops.Unlink, keys, st.lists(keys).map(tuple)),
     st.builds(ops.Seize, leases, st.just(HOUR_MS), marks),
     st.builds(ops.Claim, values, leases, seen, marks, st.just(HOUR_MS)),
-    st.builds(ops.Stamp, names, stamps, ttls),
+    st.builds(ops.Stamp, names, writers, stamps, ttls),
     st.builds(ops.Commit, values, leases, marks, raws, ttls),
     st.builds(ops.Abandon, leases, marks),
     st.builds(ops.Extend, leases, marks, st.just(HOUR_MS)),
@@ -55,7 +59,9 @@ operations = st.one_of(
     st.builds(ops.Incr, values, leases, st.integers(-(10**16), 10**16)),
     st.builds(ops.Touch, values, leases, st.sampled_from([bytes(8), FOR_EVER.to_bytes(8, "little")]), ttls),
     st.builds(ops.Invalidate, values, leases, names, st.just(b"stamp--3"), st.just(HOUR_MS)),
-    st.builds(ops.Bump, names, st.just(b"stamp--4")),
+    st.builds(ops.Bump, names, writers, st.just(b"stamp--4")),
+    st.builds(ops.Mark, names, writers, marks, st.sampled_from([FAR_MS, -HOUR_MS]), st.just(HOUR_MS)),
+    st.builds(ops.End, names, writers, marks, st.just(b"stamp--5"), st.just(HOUR_MS)),
     st.builds(ops.TableStart, keys, marks, marks, st.just(HOUR_MS), numbers, rows),
     st.builds(ops.TableExtend, keys, marks, st.just(HOUR_MS), st.sampled_from([0, 10]), st.integers(1, 2), numbers, rows),
 )
@@ -73,7 +79,13 @@ def stores(valkey_of_the_run: Server, redis7_of_the_run: Server) -> Iterator[lis
 def replies(store: Any, batch: list[ops.Op]) -> list[object]:
     """Run one after the other: in a flight, a script that the server does not know yet runs after the rest."""
     got = [run_now(store.flight([op]))[0] for op in batch]
-    return [("refused", reply.code) if isinstance(reply, StoreRefused) else reply for reply in got]
+    return [("refused", reply.code) if isinstance(reply, StoreRefused) else undated(reply) for reply in got]
+
+
+def undated(reply: object) -> object:
+    """Return whether a mark has lapsed instead of its deadline, which each store reckons by its own clock."""
+    found = re.fullmatch(rb"D:(\d+)", reply) if isinstance(reply, bytes) else None
+    return ("marked", int(found[1]) > time.time() * 1000) if found else reply
 
 
 @settings(max_examples=300)

@@ -5,6 +5,7 @@ A namespace owns these names; each script of afresh touches the names of one id,
     <ns>:v:{<id>}    the entry                     <ns>:t:{<h>}    the stamp of a tag
     <ns>:l:{<id>}    its lease                     <ns>:h:{<name>} a memo table
     <ns>:t:{<id>}    its own stamp                 <ns>:z:{…}      the listeners' heartbeats: never set
+    <ns>:o:{<h>}    the transactions that are writing under a tag
 
 ``<id>`` is a kind (``f`` function, ``k`` user key), ``:`` and text, or ``#`` and a digest. Text is escaped so that it holds no brace;
 ``h`` is 16 hex digits, which no id can be, since an id has ``:`` or ``#`` as its second character.
@@ -20,7 +21,7 @@ from typing import NamedTuple, final
 
 from afresh.errors import ConfigurationError
 
-__all__ = ["SLOTS", "Key", "Names", "Namespace", "Tag", "Watched", "function_id", "key_slot", "twins", "user_id", "watched"]
+__all__ = ["SLOTS", "Key", "Names", "Namespace", "Tag", "Watched", "function_id", "key_slot", "twins", "user_id", "watched", "writers_of"]
 
 SLOTS = 16384
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/@=,+<>-]{1,120}", re.ASCII)
@@ -61,6 +62,17 @@ class Tag(NamedTuple):
 
     hash: bytes
     key: str
+
+    @property
+    def writers(self) -> str:
+        """The name of the transactions that are writing under it."""
+        return writers_of(self.key)
+
+
+def writers_of(stamp: str) -> str:
+    """Return the name of the transactions that are writing under the tag whose stamp has this name."""
+    namespace, _, rest = stamp.rpartition(":t:{")  # a namespace holds no brace
+    return f"{namespace}:o:{{{rest}"
 
 
 class Watched(NamedTuple):

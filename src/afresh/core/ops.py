@@ -18,11 +18,13 @@ __all__ = [
     "Bump",
     "Claim",
     "Commit",
+    "End",
     "Extend",
     "Get",
     "HashGet",
     "Incr",
     "Invalidate",
+    "Mark",
     "Op",
     "Put",
     "Scan",
@@ -83,9 +85,13 @@ class Claim(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """Read a stamp, creating it if absent, and see to it that it lives `ttl_ms` more (0: for ever). Reply: the stamp."""
+    """Read a stamp, creating it if there is none, and see to it that it lives `ttl_ms` more (0: for ever).
+
+    Reply: the stamp; or a mark, while transactions are open.
+    """
 
     key: str
+    writers: str
     fresh: bytes
     ttl_ms: int
 
@@ -169,7 +175,28 @@ class Bump(NamedTuple):
     """Renew a tag's stamp if there is one; a dirty one stays dirty; a full server drops it. Reply: 1."""
 
     key: str
+    writers: str
     fresh: bytes
+
+
+class Mark(NamedTuple):
+    """Keep a tag dirty for a transaction, for `live_ms` from now on: its beginning and its renewal. Reply: 1 it begins, 0 it was open."""
+
+    key: str
+    writers: str
+    transaction: bytes
+    live_ms: int
+    keep_ms: int
+
+
+class End(NamedTuple):
+    """End a transaction's mark on a tag; the last one out renews the stamp. Reply: 1 the mark was there, 0 it had lapsed or was lost."""
+
+    key: str
+    writers: str
+    transaction: bytes
+    fresh: bytes
+    keep_ms: int
 
 
 class TableStart(NamedTuple):
@@ -215,6 +242,8 @@ Op: TypeAlias = (
     | Touch
     | Invalidate
     | Bump
+    | Mark
+    | End
     | TableStart
     | TableExtend
 )
@@ -227,7 +256,7 @@ COMMANDS: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
 SCRIPTS: Final[Mapping[type, tuple[str, int]]] = MappingProxyType(
     {
         Claim: ("claim", 2),
-        Stamp: ("stamp", 1),
+        Stamp: ("stamp", 2),
         Commit: ("commit", 2),
         Abandon: ("abandon", 1),
         Extend: ("extend", 1),
@@ -236,7 +265,9 @@ SCRIPTS: Final[Mapping[type, tuple[str, int]]] = MappingProxyType(
         Incr: ("incr", 2),
         Touch: ("touch", 2),
         Invalidate: ("invalidate", 3),
-        Bump: ("bump", 1),
+        Bump: ("bump", 2),
+        Mark: ("mark", 2),
+        End: ("end", 2),
         TableStart: ("table_start", 1),
         TableExtend: ("table_extend", 1),
     }

@@ -47,7 +47,8 @@ class Needs(NamedTuple):
     def stamping(self, token: Iterable[bytes], ttl_ms: int) -> list[Stamp]:
         """Return the operations that create or extend these stamps; the implicit ones live for ever."""
         return [
-            Stamp(tag.key, fresh, 0 if at < self.implicit else ttl_ms) for at, (tag, fresh) in enumerate(zip(self.tags, token, strict=True))
+            Stamp(tag.key, tag.writers, fresh, 0 if at < self.implicit else ttl_ms)
+            for at, (tag, fresh) in enumerate(zip(self.tags, token, strict=True))
         ]
 
     def are_covered_by(self, entry: Entry) -> bool:

@@ -13,7 +13,7 @@ from afresh.core.commits import envelope_of
 from afresh.core.decide import Verdict, classify
 from afresh.core.envelope import FOR_EVER, Entry, pack_prefix, parse
 from afresh.core.flows import new_stamps
-from afresh.core.keys import Names
+from afresh.core.keys import Names, writers_of
 from afresh.core.ops import Bump, Incr, Invalidate, Op, Put, Stamp, Swap, Touch, Unlink
 from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Ports
@@ -203,7 +203,8 @@ async def touch(ports: Ports, request: Request) -> bool:
     others: dict[bytes, object] = {}
     if entry.tags and request.namespace is not None:  # their stamps must live as long as the entry now does
         hashes, stamps_ms = list(entry.tag_stamps()), tag_ttl_ms(ttl_ms, policy.stale_ttl_ms)
-        extend = [Stamp(request.namespace.stamp_key(name), ports.token(STAMP_BYTES), stamps_ms) for name in hashes]
+        keys = [request.namespace.stamp_key(name) for name in hashes]
+        extend = [Stamp(key, writers_of(key), ports.token(STAMP_BYTES), stamps_ms) for key in keys]
         others = dict(zip(hashes, _ensured(await ports.store.flight(extend)), strict=True))
     verdict = classify(reply, stamps, needs, schema=entry.schema, now_ms=ports.clock.now_ms(), others=others)
     return verdict.cause is None
@@ -224,7 +225,7 @@ async def invalidate(ports: Ports, targets: Sequence[Target]) -> int:
             ops.append(Invalidate(*names, fresh, KEY_STAMP_MS))
         else:
             assert stamp is not None
-            ops.append(Bump(stamp, fresh))
+            ops.append(Bump(stamp, writers_of(stamp), fresh))
     replies = _ensured(await ports.store.flight(ops))
     # The key's own stamp could not be renewed on a full server: what captured it depends on its function's stamp as well.
     coarser = {

@@ -1,9 +1,11 @@
--- KEYS stamp   ARGV new stamp, least ms to live (0 = for ever)
--- Returns the stamp as it is now. Creates an absent one; lets one live longer, never shorter.
+-- After tag_state.lua.
+-- KEYS stamp, writers   ARGV new stamp, least ms to live (0 = for ever)
+-- Returns the stamp as it is now, or a mark while the tag is dirty. Creates an absent one, also in place of a mark that has lapsed: what was
+-- stored before that transaction never comes back. Lets one live longer, never shorter.
 -- Cost: O(1); one round trip.
-local now = redis.call('GET', KEYS[1])
+if dirty > 0 then return string.format('D:%.0f', dirty) end
 local ms = tonumber(ARGV[2])
-if not now then
+if not clean then
   if ms > 0 then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) else redis.call('SET', KEYS[1], ARGV[1]) end
   return ARGV[1]
 end
@@ -13,4 +15,4 @@ if ms > 0 then
 else
   redis.call('PERSIST', KEYS[1])
 end
-return now
+return stamp

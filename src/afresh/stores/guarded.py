@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from afresh.core.breaker import Breaker
-from afresh.core.ops import Bump, Invalidate, Op
+from afresh.core.ops import Bump, End, Invalidate, Op
 from afresh.core.ports import Store
 from afresh.errors import StoreUnavailable
 
 __all__ = ["GuardedStore"]
 
-# An invalidation is always tried: what it costs is less than what it is worth.
-_ALWAYS = frozenset((Bump, Invalidate))
+# An invalidation, or the end of a transaction, is always tried: what it costs is less than what it is worth.
+_ALWAYS = frozenset((Bump, End, Invalidate))
 
 
 class GuardedStore:

@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any
 
@@ -21,11 +22,23 @@ __all__ = ["MemoryStore"]
 
 _LUA_EXACT_DIGITS = 15
 _PREFIX_BYTES = 4128
+_STAMP_BYTES = 8
 _FRESH_UNTIL = slice(16, 24)
 # How an envelope begins, as the scripts know it.
 _BEGINNING = b"\xaf\xfe\x01"
 
-Held = bytes | dict[bytes, bytes]
+# A mark of a tag: its deadline.
+_MARK = re.compile(rb"D:(\d+)")
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """A sorted set."""
+
+    scores: dict[bytes, int] = field(default_factory=dict)
+
+
+Held = bytes | dict[bytes, bytes] | _Sorted
 
 
 class MemoryStore:
@@ -85,15 +98,28 @@ class MemoryStore:
 
     def _bytes(self, key: str) -> bytes | None:
         held = self._find(key)
-        if isinstance(held, dict):
+        if isinstance(held, (dict, _Sorted)):
             raise _WrongTypeError
         return held
 
     def _hash(self, key: str) -> dict[bytes, bytes] | None:
         held = self._find(key)
-        if isinstance(held, bytes):
+        if isinstance(held, (bytes, _Sorted)):
             raise _WrongTypeError
         return held
+
+    def _scores(self, key: str) -> dict[bytes, int]:
+        held = self._find(key) or _Sorted()
+        if not isinstance(held, _Sorted):
+            raise _WrongTypeError
+        return dict(held.scores)
+
+    def _write(self, key: str, scores: dict[bytes, int]) -> None:
+        """Put other members into a sorted set that is there; without members it goes."""
+        if not scores:
+            self._drop(key)
+        elif key in self._data:
+            self._keep(key, _Sorted(scores))
 
     def _store(self, key: str, held: Held, ttl_ms: int) -> None:
         self._data.pop(key, None)
@@ -160,9 +186,20 @@ class MemoryStore:
         self._store(op.lease, op.mark, op.lease_ms)
         return [1]
 
+    def _state(self, op: ops.Stamp | ops.Bump | ops.Mark | ops.End) -> tuple[bytes | None, int, int]:
+        """Return what is there as stamp, and the deadlines of its mark and of its writers, 0 where they have lapsed: tag_state.lua."""
+        stamp, writers, now_ms = self._bytes(op.key), self._scores(op.writers), self._now_ms()
+        writers = {each: deadline for each, deadline in writers.items() if deadline > now_ms}
+        self._write(op.writers, writers)
+        found = _MARK.fullmatch(stamp or b"")
+        marked = int(found[1]) if found else 0
+        return stamp, marked if marked > now_ms else 0, max(writers.values(), default=0)
+
     def _stamp(self, op: ops.Stamp) -> bytes:
-        now = self._bytes(op.key)
-        if now is None:
+        now, *deadlines = self._state(op)
+        if any(deadlines):
+            return b"D:%d" % max(deadlines)
+        if now is None or len(now) != _STAMP_BYTES:
             self._store(op.key, op.fresh, op.ttl_ms)
             return op.fresh
         until = self._now_ms() + op.ttl_ms if op.ttl_ms else float("inf")
@@ -227,10 +264,31 @@ class MemoryStore:
         return [dropped, 1]
 
     def _bump(self, op: ops.Bump) -> int:
-        now = self._bytes(op.key)
-        if now is not None and len(now) == len(op.fresh):
+        now, *deadlines = self._state(op)
+        if now is not None and not any(deadlines):
             self._keep(op.key, op.fresh)
         return 1
+
+    def _mark(self, op: ops.Mark) -> int:
+        _, marked, latest = self._state(op)
+        writers = self._scores(op.writers)
+        if marked and not latest:
+            writers[b"lost"] = marked
+        is_new = op.transaction not in writers
+        writers[op.transaction] = deadline = self._now_ms() + op.live_ms
+        self._store(op.writers, _Sorted(writers), op.keep_ms)
+        self._store(op.key, b"D:%d" % max(deadline, marked, latest), op.keep_ms)
+        return int(is_new)
+
+    def _end(self, op: ops.End) -> int:
+        _, marked, _ = self._state(op)
+        writers = self._scores(op.writers)
+        was_there = writers.pop(op.transaction, None) is not None
+        self._write(op.writers, writers)
+        if writers or (marked and not was_there):
+            return int(was_there)
+        self._store(op.key, op.fresh, op.keep_ms)
+        return int(was_there)
 
     def _tablestart(self, op: ops.TableStart) -> bytes:
         held = self._find(op.key)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from hiredis import pack_command
 
-from afresh.core.ops import COMMANDS, SCRIPTS, Bump, Incr, Invalidate, Op, Scan, Stamp, Swap
+from afresh.core.ops import COMMANDS, SCRIPTS, Bump, End, Incr, Invalidate, Op, Scan, Stamp, Swap
 from afresh.errors import StoreRefused
 
 __all__ = ["Exchange", "Script", "Word", "deliver", "packed", "script", "words"]
@@ -46,11 +46,14 @@ def script(name: str) -> Script:
 @cache
 def _scripts() -> dict[str, Script]:
     """Read all the scripts, once: who needs the next one may have no stack left to go through the import system."""
-    sources = {file.name: file.read_text("utf-8") for file in (files("afresh") / "scripts").iterdir() if file.name.endswith(".lua")}
-    return {
-        name.removesuffix(".lua"): Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
-        for name, source in sources.items()
+    sources = {
+        file.name.removesuffix(".lua"): file.read_text("utf-8")
+        for file in (files("afresh") / "scripts").iterdir()
+        if file.name.endswith(".lua")
     }
+    tag_state = sources.pop("tag_state")
+    whole = {name: tag_state + source if "tag_state.lua" in source else source for name, source in sources.items()}
+    return {name: Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest()) for name, source in whole.items()}
 
 
 def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
@@ -100,4 +103,4 @@ def _renewed(op: Op) -> Op:
 
     A stamp never returns. If the first run's were brought twice, the second would bring back what somebody invalidated in between.
     """
-    return op._replace(fresh=os.urandom(len(op.fresh))) if isinstance(op, (Bump, Invalidate, Stamp)) else op
+    return op._replace(fresh=os.urandom(len(op.fresh))) if isinstance(op, (Bump, End, Invalidate, Stamp)) else op

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, TypeAlias
 from afresh.core import ops
 from afresh.core.envelope import FOR_EVER, Flag, pack_prefix
 
-__all__ = ["CASES", "Names", "Passed", "Refused", "Step", "entry", "number"]
+__all__ = ["CASES", "Marked", "Names", "Passed", "Refused", "Step", "entry", "number"]
 
 HOUR_MS: Final = 3_600_000
 # Short enough to wait for, long enough to ask a server within it.
@@ -20,6 +20,10 @@ class Refused(NamedTuple):
     """The reply must be a refusal with this code."""
 
     code: str
+
+
+class Marked(NamedTuple):
+    """The reply must be a mark, whatever its deadline."""
 
 
 class Passed(NamedTuple):
@@ -42,6 +46,7 @@ class Names(NamedTuple):
     lease: str
     stamp: str
     table: str
+    writers: str
 
 
 Case: TypeAlias = Callable[[Names], Sequence[Step]]
@@ -86,7 +91,7 @@ def _seized(names: Names, mark: bytes = b"theirs") -> Step:
 
 
 def _stamped(names: Names, stamp: bytes = S1, ttl_ms: int = HOUR_MS) -> Step:
-    return Step(ops.Stamp(names.stamp, stamp, ttl_ms), stamp)
+    return Step(ops.Stamp(names.stamp, names.writers, stamp, ttl_ms), stamp)
 
 
 def _hash_at(key: str) -> Step:
@@ -111,6 +116,14 @@ def _touch(names: Names, reply: object, ttl_ms: int = HOUR_MS) -> Step:
 
 def _invalidate(names: Names, reply: object, ttl_ms: int = HOUR_MS) -> Step:
     return Step(ops.Invalidate(names.value, names.lease, names.stamp, S2, ttl_ms), reply)
+
+
+def _marked(names: Names, transaction: bytes = b"one", *, live_ms: int = HOUR_MS, is_new: int = 1) -> Step:
+    return Step(ops.Mark(names.stamp, names.writers, transaction, live_ms, HOUR_MS), is_new)
+
+
+def _ended(names: Names, was_there: int, transaction: bytes = b"one") -> Step:
+    return Step(ops.End(names.stamp, names.writers, transaction, S2, HOUR_MS), was_there)
 
 
 def _start(names: Names, seen: bytes, fence: bytes, first: int, *rows: bytes, reply: bytes) -> Step:
@@ -161,31 +174,49 @@ _CASES: Final[dict[str, Case]] = {
     ],
     # ---- stamp
     "stamp-absent": lambda n: [_stamped(n), Step(ops.Get(n.stamp), S1)],
-    "stamp-present": lambda n: [_stamped(n), Step(ops.Stamp(n.stamp, S2, HOUR_MS), S1)],
-    "stamp-marked": lambda n: [_stamped(n, b"D:mark"), Step(ops.Stamp(n.stamp, S2, HOUR_MS), b"D:mark")],
-    "stamp-another-type": lambda n: [_hash_at(n.stamp), Step(ops.Stamp(n.stamp, S2, HOUR_MS), Refused("WRONGTYPE"))],
+    "stamp-present": lambda n: [_stamped(n), Step(ops.Stamp(n.stamp, n.writers, S2, HOUR_MS), S1)],
+    "stamp-marked": lambda n: [_marked(n), Step(ops.Stamp(n.stamp, n.writers, S2, HOUR_MS), Marked())],
+    "stamp-marked-and-evicted": lambda n: [
+        _marked(n),
+        Step(ops.Unlink(n.stamp), 1),
+        Step(ops.Stamp(n.stamp, n.writers, S2, HOUR_MS), Marked()),
+    ],
+    "stamp-marked-and-the-writers-evicted": lambda n: [
+        _marked(n),
+        Step(ops.Unlink(n.writers), 1),
+        Step(ops.Stamp(n.stamp, n.writers, S2, HOUR_MS), Marked()),
+    ],
+    "stamp-marked-and-lapsed": lambda n: [
+        _stamped(n),
+        _marked(n, live_ms=SHORT_MS),
+        Step(Passed(SHORT_MS + 50)),
+        _stamped(n, S2),
+        Step(ops.Get(n.stamp), S2),
+    ],
+    "stamp-in-place-of-what-is-no-stamp": lambda n: [_stamped(n, b"D:mark"), _stamped(n, S2)],
+    "stamp-another-type": lambda n: [_hash_at(n.stamp), Step(ops.Stamp(n.stamp, n.writers, S2, HOUR_MS), Refused("WRONGTYPE"))],
     "stamp-lapses": lambda n: [_stamped(n, S1, SHORT_MS), Step(Passed(SHORT_MS + 50)), _stamped(n, S2)],
     "stamp-lives-longer": lambda n: [
         _stamped(n, S1, SHORT_MS),
-        Step(ops.Stamp(n.stamp, S2, HOUR_MS), S1),
+        Step(ops.Stamp(n.stamp, n.writers, S2, HOUR_MS), S1),
         Step(Passed(SHORT_MS + 50)),
         Step(ops.Get(n.stamp), S1),
     ],
     "stamp-never-lives-shorter": lambda n: [
         _stamped(n),
-        Step(ops.Stamp(n.stamp, S2, SHORT_MS), S1),
+        Step(ops.Stamp(n.stamp, n.writers, S2, SHORT_MS), S1),
         Step(Passed(SHORT_MS + 50)),
         Step(ops.Get(n.stamp), S1),
     ],
     "stamp-for-ever": lambda n: [
         _stamped(n, S1, 0),
-        Step(ops.Stamp(n.stamp, S2, SHORT_MS), S1),
+        Step(ops.Stamp(n.stamp, n.writers, S2, SHORT_MS), S1),
         Step(Passed(SHORT_MS + 50)),
         Step(ops.Get(n.stamp), S1),
     ],
     "stamp-from-now-on-for-ever": lambda n: [
         _stamped(n, S1, SHORT_MS),
-        Step(ops.Stamp(n.stamp, S2, 0), S1),
+        Step(ops.Stamp(n.stamp, n.writers, S2, 0), S1),
         Step(Passed(SHORT_MS + 50)),
         Step(ops.Get(n.stamp), S1),
     ],
@@ -301,13 +332,83 @@ _CASES: Final[dict[str, Case]] = {
         Step(Passed(SHORT_MS + 50)),
         Step(ops.Get(n.stamp), None),
     ],
-    "bump": lambda n: [_stamped(n), Step(ops.Bump(n.stamp, S2), 1), Step(ops.Get(n.stamp), S2)],
-    "bump-nothing": lambda n: [Step(ops.Bump(n.stamp, S2), 1), Step(ops.Get(n.stamp), None)],
-    "bump-marked": lambda n: [_stamped(n, b"D:mark"), Step(ops.Bump(n.stamp, S2), 1), Step(ops.Get(n.stamp), b"D:mark")],
-    "bump-another-type": lambda n: [_hash_at(n.stamp), Step(ops.Bump(n.stamp, S2), Refused("WRONGTYPE"))],
+    "bump": lambda n: [_stamped(n), Step(ops.Bump(n.stamp, n.writers, S2), 1), Step(ops.Get(n.stamp), S2)],
+    "bump-nothing": lambda n: [Step(ops.Bump(n.stamp, n.writers, S2), 1), Step(ops.Get(n.stamp), None)],
+    "bump-marked": lambda n: [_marked(n), Step(ops.Bump(n.stamp, n.writers, S2), 1), Step(ops.Get(n.stamp), Marked())],
+    "bump-marked-and-evicted": lambda n: [
+        _marked(n),
+        Step(ops.Unlink(n.stamp), 1),
+        Step(ops.Bump(n.stamp, n.writers, S2), 1),
+        Step(ops.Get(n.stamp), None),
+    ],
+    "bump-marked-and-lapsed": lambda n: [
+        _marked(n, live_ms=SHORT_MS),
+        Step(Passed(SHORT_MS + 50)),
+        Step(ops.Bump(n.stamp, n.writers, S2), 1),
+        Step(ops.Get(n.stamp), S2),
+    ],
+    "bump-another-type": lambda n: [_hash_at(n.stamp), Step(ops.Bump(n.stamp, n.writers, S2), Refused("WRONGTYPE"))],
     "bump-keeps-the-lifetime": lambda n: [
         _stamped(n, S1, SHORT_MS),
-        Step(ops.Bump(n.stamp, S2), 1),
+        Step(ops.Bump(n.stamp, n.writers, S2), 1),
+        Step(Passed(SHORT_MS + 50)),
+        Step(ops.Get(n.stamp), None),
+    ],
+    # ---- mark, end
+    "mark": lambda n: [_stamped(n), _marked(n), Step(ops.Get(n.stamp), Marked())],
+    "mark-again-renews": lambda n: [
+        _marked(n, live_ms=SHORT_MS),
+        _marked(n, is_new=0),
+        Step(Passed(SHORT_MS + 50)),
+        Step(ops.Stamp(n.stamp, n.writers, S1, HOUR_MS), Marked()),
+    ],
+    "mark-never-shortens-anothers": lambda n: [
+        _marked(n),
+        _marked(n, b"two", live_ms=SHORT_MS),
+        Step(ops.Unlink(n.writers), 1),
+        Step(Passed(SHORT_MS + 50)),
+        Step(ops.Stamp(n.stamp, n.writers, S1, HOUR_MS), Marked()),
+    ],
+    "mark-another-type": lambda n: [
+        _hash_at(n.writers),
+        Step(ops.Mark(n.stamp, n.writers, b"one", HOUR_MS, HOUR_MS), Refused("WRONGTYPE")),
+    ],
+    "end": lambda n: [_stamped(n), _marked(n), _ended(n, 1), Step(ops.Get(n.stamp), S2), _stamped(n, S2)],
+    "end-while-another-writes": lambda n: [
+        _marked(n),
+        _marked(n, b"two"),
+        _ended(n, 1),
+        Step(ops.Stamp(n.stamp, n.writers, S1, HOUR_MS), Marked()),
+        _ended(n, 1, b"two"),
+        _stamped(n, S2),
+    ],
+    "end-twice": lambda n: [_marked(n), _ended(n, 1), _ended(n, 0), Step(ops.Get(n.stamp), S2)],
+    "end-lapsed": lambda n: [
+        _marked(n, live_ms=SHORT_MS),
+        Step(Passed(SHORT_MS + 50)),
+        _stamped(n),
+        _ended(n, 0),
+        Step(ops.Get(n.stamp), S2),
+    ],
+    "end-with-the-stamp-evicted": lambda n: [_marked(n), Step(ops.Unlink(n.stamp), 1), _ended(n, 1), Step(ops.Get(n.stamp), S2)],
+    "end-with-the-writers-evicted-stays-dirty": lambda n: [
+        _marked(n),
+        _marked(n, b"two"),
+        Step(ops.Unlink(n.writers), 1),
+        _ended(n, 0),
+        Step(ops.Stamp(n.stamp, n.writers, S1, HOUR_MS), Marked()),
+    ],
+    "end-renewed-after-the-writers-were-evicted-stays-dirty": lambda n: [
+        _marked(n),
+        _marked(n, b"two"),
+        Step(ops.Unlink(n.writers), 1),
+        _marked(n),
+        _ended(n, 1),
+        Step(ops.Stamp(n.stamp, n.writers, S1, HOUR_MS), Marked()),
+    ],
+    "end-lapses-with-the-time": lambda n: [
+        _marked(n),
+        Step(ops.End(n.stamp, n.writers, b"one", S2, SHORT_MS), 1),
         Step(Passed(SHORT_MS + 50)),
         Step(ops.Get(n.stamp), None),
     ],

@@ -60,7 +60,7 @@ def test_a_computed_value_is_a_hit(world: Scripted) -> None:
 @pytest.mark.parametrize(
     ("happens", "cause"),
     [
-        (ops.Bump(FUNCTION.key, b"renewed-"), "invalidated"),
+        (ops.Bump(FUNCTION.key, FUNCTION.writers, b"renewed-"), "invalidated"),
         (ops.Unlink(FUNCTION.key), "stamp evicted"),
         (ops.Unlink(a_request().names.value), "cold"),
         (ops.Put(a_request().names.value, "l", b"foreign", 0), "foreign"),

@@ -76,9 +76,9 @@ def test_implicit_stamps_live_for_ever_and_the_others_as_long_as_asked() -> None
     needs = needs_of(NAMESPACE, FUNCTION, ["a"])
 
     assert needs.stamping([b"1", b"2", b"3"], 5000) == [
-        Stamp(NAMESPACE.tag.key, b"1", 0),
-        Stamp(FUNCTION.key, b"2", 0),
-        Stamp(NAMESPACE.tag_of("a").key, b"3", 5000),
+        Stamp(NAMESPACE.tag.key, NAMESPACE.tag.writers, b"1", 0),
+        Stamp(FUNCTION.key, FUNCTION.writers, b"2", 0),
+        Stamp(NAMESPACE.tag_of("a").key, NAMESPACE.tag_of("a").writers, b"3", 5000),
     ]
 
 

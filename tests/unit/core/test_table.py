@@ -114,7 +114,7 @@ def test_a_row_beneath_those_that_are_kept_is_computed_from_the_base(world: Scri
 @pytest.mark.parametrize(
     "happens",
     [
-        ops.Bump(FUNCTION.key, b"renewed-"),
+        ops.Bump(FUNCTION.key, FUNCTION.writers, b"renewed-"),
         ops.Unlink(FUNCTION.key),
         ops.Unlink(a_table().key),
         ops.Put(a_table().key, "l", b"foreign", 0),
@@ -380,7 +380,7 @@ def test_rows_that_the_server_does_not_take_end_the_growth(world: Scripted, way:
 def test_rows_of_another_table_are_refused(world: Scripted) -> None:
     growth = grow(world)
     growth.add(10, 0)
-    world.ask(ops.Bump(FUNCTION.key, b"renewed-"))
+    world.ask(ops.Bump(FUNCTION.key, FUNCTION.writers, b"renewed-"))
     obtain(world, 1)
 
     run_now(tables.write(world.ports, growth))

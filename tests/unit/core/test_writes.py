@@ -47,14 +47,14 @@ def test_several_values_are_stored_under_their_own_stamps(world: Scripted) -> No
     assert run_now(writes.put_many(world.ports, [(a_request(), 1), (plain, 2), (tagged, 3)])) is True
 
     assert [stored(world, request) for request in (a_request(), plain, tagged)] == [1, 2, 3]
-    world.ask(ops.Bump(NAMESPACE.tag_of("b").key, b"renewed-"))
+    world.ask(ops.Bump(NAMESPACE.tag_of("b").key, NAMESPACE.tag_of("b").writers, b"renewed-"))
     assert [stored(world, request) for request in (a_request(), plain, tagged)] == [1, 2, None]
 
 
 def test_while_a_tag_is_marked_nothing_is_stored_and_what_is_there_goes(world: Scripted) -> None:
     put(world, 1)
     world.ask(ops.Unlink(TAG.key))
-    world.ask(ops.Stamp(TAG.key, b"D:mark", 60_000))
+    world.ask(ops.Mark(TAG.key, TAG.writers, b"transaction", 60_000, 60_000))
 
     assert put(world, 2) is False
 
@@ -153,7 +153,7 @@ def test_digits_that_are_none_are_no_number(world: Scripted) -> None:
 
 
 def test_while_a_tag_is_marked_a_number_is_counted_from_nothing_and_not_kept(world: Scripted) -> None:
-    world.ask(ops.Stamp(TAG.key, b"D:mark", 60_000))
+    world.ask(ops.Mark(TAG.key, TAG.writers, b"transaction", 60_000, 60_000))
 
     assert incr(world, 5) == 5
     assert world.ask(ops.Get(a_request().names.value)) is None
@@ -229,7 +229,9 @@ def test_a_touch_for_ever(world: Scripted) -> None:
     assert stored(world) == 1
 
 
-@pytest.mark.parametrize("happens", [ops.Bump(TAG.key, b"renewed-"), ops.Unlink(TAG.key), ops.Bump(FUNCTION.key, b"renewed-")])
+@pytest.mark.parametrize(
+    "happens", [ops.Bump(TAG.key, TAG.writers, b"renewed-"), ops.Unlink(TAG.key), ops.Bump(FUNCTION.key, FUNCTION.writers, b"renewed-")]
+)
 def test_a_touch_of_what_is_not_valid_says_so(world: Scripted, happens: ops.Op) -> None:
     put(world, 1)
     world.ask(happens)

@@ -142,7 +142,7 @@ def test_a_child_forked_while_another_thread_has_the_lock_is_not_stuck() -> None
 def test_a_scan_finds_names_by_pattern(pattern: str, found: str) -> None:
     store = MemoryStore()
     for name in ("a*b", "a?b", "aXb", "a[b"):
-        ask(store, ops.Stamp(name, b"8-------", HOUR_MS))
+        ask(store, ops.Stamp(name, "o", b"8-------", HOUR_MS))
 
     cursor, names = ask(store, ops.Scan(0, pattern, 100))
 

@@ -13,13 +13,20 @@ from afresh.stores.scripts import packed, script, words
 def test_every_operation_has_its_script_and_every_script_its_operation() -> None:
     lying_there = {file.name.removesuffix(".lua") for file in (files("afresh") / "scripts").iterdir() if file.name.endswith(".lua")}
 
-    assert {name for name, _ in ops.SCRIPTS.values()} == lying_there
+    assert {name for name, _ in ops.SCRIPTS.values()} | {"tag_state"} == lying_there
+
+
+def test_a_script_that_names_the_state_of_a_tag_begins_with_it() -> None:
+    state = (files("afresh") / "scripts" / "tag_state.lua").read_text("utf-8")
+
+    assert {name for name, _ in ops.SCRIPTS.values() if script(name).source.startswith(state)} == {"bump", "end", "mark", "stamp"}
 
 
 @pytest.mark.parametrize("kind", ops.SCRIPTS)
 def test_a_scripts_keys_are_the_first_fields_and_named_in_its_comment(kind: Any) -> None:
     name, count = ops.SCRIPTS[kind]
-    keys = script(name).source.partition("KEYS ")[2].partition("ARGV")[0]
+    own = script(name).source.removeprefix((files("afresh") / "scripts" / "tag_state.lua").read_text("utf-8"))
+    keys = own.partition("KEYS ")[2].partition("ARGV")[0]
 
     assert len(keys.split(",")) == count
     assert all(get_type_hints(kind)[field] is str for field in kind._fields[:count])
