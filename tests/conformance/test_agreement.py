@@ -18,7 +18,7 @@ from afresh.stores.address import parse_url
 from afresh.stores.memory import MemoryStore
 from afresh.stores.server_time import ServerTime
 from afresh.stores.sync import SyncStore
-from afresh.testing.conformance_cases import entry, number
+from afresh.testing.conformance_steps import entry, number
 from tests.support.servers import Server
 
 # All in one slot, as the names of a script must be; each may hold anything.

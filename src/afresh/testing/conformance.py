@@ -19,7 +19,8 @@ from typing import Any
 
 from afresh.core.ports import Store
 from afresh.errors import StoreRefused
-from afresh.testing.conformance_cases import CASES, Marked, Names, Passed, Refused
+from afresh.testing.conformance_cases import CASES
+from afresh.testing.conformance_steps import Marked, Names, Passed, Refused
 
 __all__ = ["CASES", "check"]
 

@@ -60,7 +60,7 @@ def test_a_closed_store_is_empty() -> None:
 
 
 def test_threads_lose_no_amount() -> None:
-    from afresh.testing.conformance_cases import number
+    from afresh.testing.conformance_steps import number
 
     store = MemoryStore()
     ask(store, ops.Put("v:n", "l:n", number(b"0"), 0))
