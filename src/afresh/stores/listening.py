@@ -91,7 +91,7 @@ def _subscribed(wire: _Wire, names: Watched, timeout_s: float) -> str | None:
 
 
 def _bump(wire: _Wire, namespace: Namespace, timeout_s: float) -> None:
-    bump = Bump(namespace.tag.key, os.urandom(STAMP_BYTES))
+    bump = Bump(namespace.tag.key, namespace.tag.writers, os.urandom(STAMP_BYTES))
     (reply,) = wire.ask(packed(bump, with_source=True), 1, timeout_s)
     if isinstance(reply, ReplyError):
         raise refused(str(reply))
