@@ -46,7 +46,8 @@ class Cache(Facade):
         namespace: what all its names on the server begin with; no braces or white space.
         ttl: how long entries are fresh by default, up to 30 days.
         stale_ttl: how long after that memoized results may be served while one caller computes anew. Default: not at all.
-        near: not available in this version.
+        near: keep values inside the process as well, coherent with the server: `Near(max_bytes="64MiB", max_stale="2s")`. Costs a thread
+            and a connection. With ``memory://`` there is none, since the store is in the process already. Default: none.
         budget: how long the server may take for a round trip. Default: 250 ms.
         durable: not available in this version.
         codec: what encodes values: a `SignedPickle`, or a codec of your own. Default: msgpack, faithful or not at all.
@@ -70,8 +71,9 @@ class Cache(Facade):
         codec: Codec | SignedPickle | None = None,
         max_value_bytes: Size = MAX_VALUE_BYTES,
     ) -> None:
-        if near is not None:
-            raise _not_yet("the near tier, Cache(near=)")
+        if near is not None and not isinstance(near, Near):
+            msg = f"near={near!r} must be afresh.Near(…), or be left out for no near tier."
+            raise ConfigurationError(msg)
         if durable:
             raise _not_yet("Cache(durable=)")
         budget_ms = duration_ms(budget, what="budget")
@@ -81,9 +83,9 @@ class Cache(Facade):
         defaults = Defaults(_capped(duration_ms(ttl, what="ttl")), _capped(duration_ms(stale_ttl, what="stale_ttl")))
         check_codec(codec)
         codecs = Codecs(codec, size_bytes(max_value_bytes, what="max_value_bytes"))
-        engine = Engine(url, namespace=Namespace(namespace), codecs=codecs, budget_s=budget_ms / 1000)
+        engine = Engine(url, namespace=Namespace(namespace), codecs=codecs, budget_s=budget_ms / 1000, near=near)
         options: dict[str, Any] = {"ttl": ttl, "stale_ttl": stale_ttl, "budget": budget, "codec": codec, "max_value_bytes": max_value_bytes}
-        super().__init__(engine, defaults, partial(type(self), url, namespace=namespace, **options))
+        super().__init__(engine, defaults, partial(type(self), url, namespace=namespace, near=near, **options))
 
     @classmethod
     def _on(cls, engine: Engine, defaults: Defaults, again: Callable[[], Cache]) -> Self:

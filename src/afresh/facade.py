@@ -104,7 +104,8 @@ class Facade:
             version: change it when the function's meaning changes: older results are not found any more.
             negative: exceptions that are results, too, and how long they are kept: ``{LookupError: "10s"}``. A hit raises one like it.
             wait: how long a call waits for another's computation before it computes for itself, unstored. Default: 10 s.
-            share: whether the near tier may hand out one object to all callers. Without a near tier each has its own.
+            share: hand out one object to all callers of the near tier, which saves decoding it for each: they must not change it. Results
+                that nobody can change (text, numbers, tuples of these) are shared anyhow.
             near: whether the near tier may keep results.
             codec: what encodes results: a `SignedPickle`, or a codec of your own. Default: the cache's.
 
@@ -121,7 +122,7 @@ class Facade:
             ttl_of=_ttl_of(ttl) if callable(ttl) else None,
             negative=_negative(negative),
         )
-        return memoized(self._engine, Options(policy, tags, key, listed("ignore", ignore), name, version, codec))
+        return memoized(self._engine, Options(policy, tags, key, listed("ignore", ignore), name, version, codec, near, share))
 
     @names_nearest_option
     def memoize_many(

@@ -40,6 +40,9 @@ class Options:
     name: str | None = None
     version: int | str = 0
     codec: Codec | SignedPickle | None = None
+    near: bool = True
+    share: bool = False
+    reads_near: bool = True
 
     def __post_init__(self) -> None:
         if self.key is not None and not callable(self.key):
@@ -66,6 +69,7 @@ class Function:
         self.fn = fn
         self.options = options
         self.policy = options.policy
+        self._near = options.near and options.reads_near
         self.name = options.name or name_of(fn, engine.function_names)
         self.identity = function_id(self.name, options.version)
         self.tag = Namespace.function_tag(self.identity)
@@ -101,9 +105,9 @@ class Function:
             return None
         return tuple(at for at, name in enumerate(self._parameters) if name not in ignore)
 
-    def with_policy(self, **changes: Any) -> Function:
-        """Return the same function under a changed policy."""
-        return Function(self.engine, self.fn, replace(self.options, name=self.name, policy=replace(self.policy, **changes)))
+    def under(self, **changes: Any) -> Function:
+        """Return the same function under changed options."""
+        return Function(self.engine, self.fn, replace(self.options, name=self.name, **changes))
 
     def key(self, values: tuple[Any, ...]) -> Key:
         """Return the id of the call with these arguments."""
@@ -126,7 +130,8 @@ class Function:
             needs = needs_of(engine.namespace, self._function_tag, rendered_by(tags_of, args, kwargs))
         elif self._templates is not None and (tags := self._templates.render(values)) is not self._templates.constant:
             needs = needs_of(engine.namespace, self._function_tag, tags)
-        return Request(engine.namespace.names(self.key(values)), needs, self.policy, self.values, self.name, engine.namespace)
+        names, options = engine.namespace.names(self.key(values)), self.options
+        return Request(names, needs, self.policy, self.values, self.name, engine.namespace, self._near, options.share)
 
     def _spelled(self, values: tuple[Any, ...]) -> tuple[list[Any], Mapping[str, Any]]:
         """Return the arguments as one calls with them."""

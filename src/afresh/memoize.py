@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from operator import methodcaller
 from types import MethodType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
@@ -113,12 +114,16 @@ class _Handle:
         if read not in {None, "near", "redis"}:
             msg = f"read={read!r} is unknown: 'near' or 'redis'."
             raise ConfigurationError(msg)
-        if wait is None:
+        function = self._function
+        changes: dict[str, Any] = {} if read is None else {"reads_near": read == "near"}
+        if wait is not None:
+            changes["policy"] = replace(function.policy, wait_ms=duration_ms(wait, what="wait"))
+        if not changes:
             return self
-        again = _make(self._function.with_policy(wait_ms=duration_ms(wait, what="wait")), self._method)
+        again = _make(function.under(**changes), self._method)
         if self._bound:
             again = again.__get__(*self._bound)
-        again._made_from = self, {"wait": wait}  # noqa: SLF001  a handle of this module
+        again._made_from = self, {"read": read, "wait": wait}  # noqa: SLF001  a handle of this module
         return again
 
 
@@ -206,7 +211,8 @@ class Memoized(_Handle, Generic[P, R]):
         """Return the same function under other options.
 
         Args:
-            read: ``"redis"`` skips the near tier.
+            read: ``"redis"`` neither takes from the near tier nor fills it: an invalidation by whichever process is seen from the moment on
+                that its receipt was returned. ``"near"`` is what the function was memoized with.
             wait: how long a call waits for somebody else's computation before it computes for itself.
         """
         again: Memoized[P, R] = self._under(read=read, wait=wait)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from afresh.core.envelope import FOR_EVER, Flag, pack_prefix
+from afresh.core.envelope import FOR_EVER, Flag, pack_prefix, parse
 from afresh.core.ops import Abandon, Commit, Extend, Op
 from afresh.core.policy import hard_ttl_ms
 from afresh.core.ports import Encoded, Flight, Ports
@@ -18,13 +18,20 @@ __all__ = ["Claim", "Result", "abandon", "abandon_many", "commit", "commit_many"
 
 @dataclass(slots=True)
 class Claim:
-    """The duty to compute. `mark` is our lease, if we got it; `vector` the stamps from before, None if the result must not be stored."""
+    """The duty to compute.
+
+    Attributes:
+        mark: our lease, if we got it.
+        vector: the stamps from before, None if the result must not be stored.
+        token: from before the claim, to fill the near tier with; None if it is not to be.
+    """
 
     request: Request
     flight: Flight | None
     mark: bytes | None
     vector: bytes | None
     started_us: int
+    token: Any = None
 
 
 @dataclass(slots=True)
@@ -137,6 +144,19 @@ async def _store(ports: Ports, results: Sequence[Result]) -> None:
             ports.events.not_stored(request.owner, "invalidated or overtaken meanwhile")
         else:
             result.proven = request.needs.vector([stamps[read] for read in request.needs.reads]) == result.claim.vector
+        _keep(ports, result)
+
+
+def _keep(ports: Ports, result: Result) -> None:
+    """Fill the near tier with what was stored, if it is proven. What is there goes in any case: it may have been replaced."""
+    request, token = result.claim.request, result.claim.token
+    if ports.near is None:
+        return
+    entry = parse(result.envelope) if result.envelope is not None and result.proven and token is not None else None
+    if entry is None:
+        ports.near.drop((request.names.value,))
+    else:
+        ports.near.fill(token, request, entry, result.value, ports.clock.now_ms(), is_ours=True)
 
 
 async def abandon(ports: Ports, claim: Claim) -> None:

@@ -13,12 +13,15 @@ Rules, each with the race that it closes:
 4. A follower whose call began before the flight's operation started may share its result: it is younger than the call. One whose call
    began later shares it only if the commit, sent after it joined, found lease and stamps unchanged. Others look for themselves, and share
    what the first of them gets; so do those who depend on a tag that the entry does not carry, since nobody has looked at its stamp.
-5. Once the server failed, a call asks it nothing more: it computes, stores nothing, and followers share by rule 4.
+5. What is shared with others is read from the server with all its stamps. Only a caller's own first look may be answered by the near tier,
+   or make use of what that holds.
+6. Once the server failed, a call asks it nothing more: it computes, stores nothing, and followers share by rule 4.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from afresh.core.commits import Claim, abandon, commit, release
 from afresh.core.decide import Cause, Verdict
@@ -26,7 +29,7 @@ from afresh.core.envelope import parse
 from afresh.core.ops import Claim as ClaimOp, Seize, Stamp
 from afresh.core.policy import POLL_MS, tag_ttl_ms
 from afresh.core.ports import Flight, Outcome, Ports
-from afresh.core.reads import Hit, Request, hit_of, read, read_many
+from afresh.core.reads import Hit, Request, fetch, fetch_many, fill_token, hit_of, read
 from afresh.core.stamps import STAMP_BYTES, Needs
 from afresh.errors import StoreError, UndecodablePayload
 
@@ -47,9 +50,9 @@ async def obtain(ports: Ports, request: Request) -> Hit | Claim:
     seat = ports.flights.follow(key, arrived) if not request.policy.stale_ttl_ms else None
     while True:
         if seat is None:
-            hit, verdict = await read(ports, request)
+            hit, verdict = await fetch(ports, request)
             if hit is not None and not hit.stale:
-                ports.events.hit(request.owner)
+                ports.events.hit(request.owner, near=hit.near)
                 return hit
             place = ports.flights.enter(key, arrived)
             if place is None:
@@ -144,6 +147,7 @@ async def _claim_many(ports: Ports, wanted: Sequence[tuple[Request, Flight, Verd
     requests = [request for request, _, _, _ in wanted]
     answers: Sequence[object] = [None] * len(wanted)
     stamps: dict[str, object] = {}
+    token = fill_token(ports, requests[0])
     if not any(verdict.cause is Cause.UNAVAILABLE for _, _, verdict, _ in wanted):  # they were read together
         claiming = [ClaimOp(each.names.value, each.names.lease, verdict.seen, mark, ports.lease_ms) for each, _, verdict, mark in wanted]
         stamping = {op.key: op for request in requests for op in _stamping(ports, request)}
@@ -152,11 +156,11 @@ async def _claim_many(ports: Ports, wanted: Sequence[tuple[Request, Flight, Verd
             answers, stamps = replies[: len(wanted)], dict(zip(stamping, replies[len(wanted) :], strict=True))
         except StoreError as error:
             answers = [error] * len(wanted)
-    return [_claimed(ports, *each, answer, stamps) for each, answer in zip(wanted, answers, strict=True)]
+    return [_claimed(ports, *each, answer, stamps, token) for each, answer in zip(wanted, answers, strict=True)]
 
 
 def _claimed(
-    ports: Ports, request: Request, flight: Flight, verdict: Verdict, mark: bytes, answer: object, stamps: Mapping[str, object]
+    ports: Ports, request: Request, flight: Flight, verdict: Verdict, mark: bytes, answer: object, stamps: Mapping[str, object], token: Any
 ) -> Claim | bytes:
     if isinstance(answer, StoreError):  # full or read-only, or not there: nobody can claim, nothing can be stored
         ports.events.suppressed("claim", answer)
@@ -165,7 +169,7 @@ def _claimed(
     if answer[0] == 1:
         needs = request.needs
         vector = needs.vector([stamps[tag.key] for tag in needs.tags]) if needs.is_storable else None
-        return _computing(ports, request, flight, verdict.cause or Cause.EXPIRED, mark, vector)
+        return _computing(ports, request, flight, verdict.cause or Cause.EXPIRED, mark, vector, token)
     return bytes(answer[1]) if answer[0] == 2 else b""
 
 
@@ -175,11 +179,11 @@ def _stamping(ports: Ports, request: Request) -> list[Stamp]:
 
 
 def _computing(
-    ports: Ports, request: Request, flight: Flight, cause: Cause, mark: bytes | None = None, vector: bytes | None = None
+    ports: Ports, request: Request, flight: Flight, cause: Cause, mark: bytes | None = None, vector: bytes | None = None, token: Any = None
 ) -> Claim:
     ports.events.miss(request.owner, cause)
     flight.mark()
-    return Claim(request, flight, mark, vector, ports.clock.ticks_us())
+    return Claim(request, flight, mark, vector, ports.clock.ticks_us(), token)
 
 
 def new_stamps(ports: Ports, needs: Needs) -> list[bytes]:
@@ -192,6 +196,7 @@ async def seize(ports: Ports, request: Request) -> Claim:
     """Claim whatever is there and whoever computes: what comes of it will replace both. Cost: 1 round trip."""
     mark, needs = ports.token(MARK_BYTES) + bytes(4), request.needs
     vector: bytes | None = None
+    token = fill_token(ports, request)
     try:
         answer, *stamps = await ports.store.flight([Seize(request.names.lease, ports.lease_ms, mark), *_stamping(ports, request)])
         if isinstance(answer, StoreError):
@@ -199,7 +204,7 @@ async def seize(ports: Ports, request: Request) -> Claim:
         vector = needs.vector(stamps) if needs.is_storable else None
     except StoreError as error:
         ports.events.suppressed("claim", error)
-    return Claim(request, None, mark if vector is not None else None, vector, ports.clock.ticks_us())
+    return Claim(request, None, mark if vector is not None else None, vector, ports.clock.ticks_us(), token)
 
 
 async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | Claim | None]:
@@ -213,13 +218,13 @@ async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | C
     arrived = ports.flights.arrive()
     got: list[Hit | Claim | None] = []
     wanted: list[tuple[Request, Flight, Verdict, bytes]] = []
-    for request, (hit, verdict) in zip(requests, await read_many(ports, requests), strict=True):
+    for request, (hit, verdict) in zip(requests, await fetch_many(ports, requests), strict=True):
         place = None if hit is not None and not hit.stale else ports.flights.enter(request.names.value, arrived)
         if place is not None and place.leads:
             wanted.append((request, place, verdict, _new_mark(ports, verdict)))
             got.append(None)
         elif hit is not None:
-            ports.events.hit(request.owner, stale=hit.stale)
+            ports.events.hit(request.owner, stale=hit.stale, near=hit.near)
             got.append(hit)
         else:
             got.append(_alone(ports, request, verdict.cause) if place is None else None)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from afresh.core.decide import Cause, State, Verdict, classify, undeclared
 from afresh.core.envelope import Entry, Flag
 from afresh.core.keys import Names, Namespace
 from afresh.core.ops import Get
 from afresh.core.policy import Policy
-from afresh.core.ports import Ports, Values
+from afresh.core.ports import Near, Ports, Values
 from afresh.core.stamps import Needs
 from afresh.errors import StoreError, StoreRefused, UndecodablePayload
 
-__all__ = ["Hit", "Request", "decoded", "hit_of", "judge", "look", "read", "read_many", "stamp_reads"]
+__all__ = ["Hit", "Request", "decoded", "fetch", "fetch_many", "fill_token", "hit_of", "judge", "look", "read", "read_many", "stamp_reads"]
+
+
+# The verdict on what the near tier had.
+_NEAR: Final = Verdict(State.FRESH, None, None)
 
 
 class Request(NamedTuple):
@@ -39,23 +43,39 @@ class Request(NamedTuple):
 
 @dataclass(slots=True)
 class Hit:
-    """A value that may be served; or, if negative, the description of an exception that the compute raised."""
+    """A value that may be served; or, if negative, the description of an exception that the compute raised.
+
+    Attributes:
+        stale: it is past its ttl.
+        near: the near tier had it.
+    """
 
     value: Any
     stale: bool = False
     is_negative: bool = False
+    near: bool = False
 
 
-async def look(ports: Ports, request: Request) -> Verdict:
+async def look(ports: Ports, request: Request, held: Sequence[bytes | None] = ()) -> Verdict:
     """Read the entry and the stamps that it needs, in one round trip; in two if it has tags that the caller did not declare.
+
+    Args:
+        ports: the store and the clock.
+        request: what is wanted.
+        held: the stamps that need not be read, each None where it must be; nothing for all of them.
 
     Raises:
         StoreError: if the server failed.
     """
-    replies = await ports.store.flight((Get(request.names.value), *request.needs.reads))
+    reads = request.needs.reads
+    unknown = [get for get, stamp in zip(reads, held, strict=True) if stamp is None] if held else reads
+    replies = await ports.store.flight((Get(request.names.value), *unknown))
     if StoreRefused in map(type, replies):
         _raise_failures(replies)
     raw, *stamps = replies
+    if held:
+        found = iter(stamps)
+        stamps = [next(found) if stamp is None else stamp for stamp in held]
     return await judge(ports, request, raw, stamps)
 
 
@@ -107,10 +127,56 @@ def stamp_reads(requests: Sequence[Request]) -> Sequence[Get]:
     return list(dict.fromkeys(get for needs in dict.fromkeys(request.needs for request in requests) for get in needs.reads))
 
 
-async def read(ports: Ports, request: Request) -> tuple[Hit | None, Verdict]:
+async def fetch(ports: Ports, request: Request) -> tuple[Hit | None, Verdict]:
+    """Do what `read` does, from the near tier if it can be, and fill that. What is found may be `max_stale` old.
+
+    Cost: none, or as `read`; 1 round trip more where a stamp was held that has just been renewed.
+    """
+    near = ports.near if request.near else None
+    if near is None:
+        return await read(ports, request)
+    hit = near.hit(request)
+    if hit is not None:
+        return hit, _NEAR
+    token = near.token()  # before anything is read, the held stamps among it
+    held = near.held(token, [get.key for get in request.needs.reads])
+    hit, verdict = await read(ports, request, held)
+    if verdict.cause is Cause.INVALIDATED and any(held):  # perhaps it is the stamp held that is old
+        hit, verdict = await read(ports, request)
+    _keep(ports, near, token, request, hit, verdict)
+    return hit, verdict
+
+
+async def fetch_many(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit | None, Verdict]]:
+    """Do what `fetch` does for several entries of one namespace, all for the near tier or none. Cost: none, or as `read_many`."""
+    near = ports.near if requests[0].near else None
+    if near is None:
+        return await read_many(ports, requests)
+    hits = [near.hit(request) for request in requests]
+    missing = [request for request, hit in zip(requests, hits, strict=True) if hit is None]
+    token = near.token()
+    found = await read_many(ports, missing) if missing else []
+    for request, (hit, verdict) in zip(missing, found, strict=True):
+        _keep(ports, near, token, request, hit, verdict)
+    others = iter(found)
+    return [next(others) if hit is None else (hit, _NEAR) for hit in hits]
+
+
+def fill_token(ports: Ports, request: Request) -> Any:
+    """Return what a fill of the near tier will need; None if it is not to be filled."""
+    return None if ports.near is None or not request.near else ports.near.token()
+
+
+def _keep(ports: Ports, near: Near, token: Any, request: Request, hit: Hit | None, verdict: Verdict) -> None:
+    """Fill the near tier with a fresh entry. A stale one is to be looked for at the server, where somebody renews it."""
+    if hit is not None and not hit.stale and verdict.entry is not None:
+        near.fill(token, request, verdict.entry, hit.value, ports.clock.now_ms())
+
+
+async def read(ports: Ports, request: Request, held: Sequence[bytes | None] = ()) -> tuple[Hit | None, Verdict]:
     """Look and decode. A failing server, or bytes that do not decode, are a miss with that cause. Cost: as `look`."""
     try:
-        verdict = await look(ports, request)
+        verdict = await look(ports, request, held)
     except StoreError as error:
         return None, _unavailable(ports, error)
     return decoded(request, verdict)

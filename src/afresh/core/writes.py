@@ -6,7 +6,7 @@ its value belongs to the time of the call. It races other writers, as a bare SET
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from afresh.core.commits import envelope_of
@@ -42,6 +42,18 @@ def _ensured(replies: Sequence[Any]) -> Sequence[Any]:
     return replies
 
 
+async def _write(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Sequence[Any]:
+    """Write, and have the near tier forget these names before the caller goes on, whatever came of it.
+
+    Not before writing: what is read meanwhile is as old as what was there, and can no longer be filled after this.
+    """
+    try:
+        return _ensured(await ports.store.flight(ops))
+    finally:
+        if ports.near is not None:
+            ports.near.drop(names)
+
+
 async def _vectors(ports: Ports, requests: Sequence[Request], ttl_ms: int | None) -> list[bytes | None]:
     """Return the stamps of each as they are now; None while a transaction keeps a tag dirty. Cost: 1 round trip; none without stamps."""
     px_ms = tag_ttl_ms(ttl_ms, requests[0].policy.stale_ttl_ms)
@@ -68,22 +80,23 @@ async def put(ports: Ports, request: Request, value: object) -> bool:
 async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> bool:
     """Do what `put` does for values whose requests share a policy, in the same round trips. True if all were stored."""
     requests = [request for request, _ in pairs]
+    names = [request.names.value for request in requests]
     ttl_ms = requests[0].policy.ttl_for(pairs[0][1])
     encoded = [request.values.encode(value) for request, value in pairs]
     try:
         vectors = await _vectors(ports, requests, ttl_ms)
     except StoreRefused:  # a full server: what is there is not what was set
-        await ports.store.flight([Unlink(request.names.value, (request.names.lease,)) for request in requests])
+        await _write(ports, names, [Unlink(request.names.value, (request.names.lease,)) for request in requests])
         raise
     ops: list[Op] = []
     for request, payload, vector in zip(requests, encoded, vectors, strict=True):
-        names = request.names
+        value, lease, _ = request.names
         if vector is None or ttl_ms == 0:
-            ops.append(Unlink(names.value, (names.lease,)))
+            ops.append(Unlink(value, (lease,)))
         else:
             envelope = envelope_of(ports, request, payload, vector, ttl_ms=ttl_ms)
-            ops.append(Put(names.value, names.lease, envelope, hard_ttl_ms(ttl_ms, request.policy.stale_ttl_ms)))
-    _ensured(await ports.store.flight(ops))
+            ops.append(Put(value, lease, envelope, hard_ttl_ms(ttl_ms, request.policy.stale_ttl_ms)))
+    await _write(ports, names, ops)
     return all(isinstance(op, Put) for op in ops)
 
 
@@ -113,7 +126,7 @@ async def _swap(ports: Ports, request: Request, envelope: bytes, verdict: Verdic
         if verdict is not None and verdict.cause is None:
             return False
         seen = b"" if verdict is None else verdict.seen
-        (reply,) = _ensured(await ports.store.flight((Swap(names.value, names.lease, seen, 0, envelope, px_ms),)))
+        (reply,) = await _write(ports, names[:1], (Swap(names.value, names.lease, seen, 0, envelope, px_ms),))
         if reply == 1:
             return True
         verdict = await _found(ports, request)
@@ -135,7 +148,7 @@ async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int 
     """
     names, needs = request.names, request.needs
     for _ in range(_TRIES):
-        answer, *stamps = _ensured(await ports.store.flight((Incr(names.value, names.lease, by), *needs.reads)))
+        answer, *stamps = await _write(ports, names[:1], (Incr(names.value, names.lease, by), *needs.reads))
         raw = answer[1] if answer[0] >= 0 else None
         verdict = await judge(ports, request, raw, stamps)
         if verdict.cause is None and verdict.entry is not None:
@@ -183,7 +196,7 @@ async def _replace(ports: Ports, request: Request, entry: Entry, total: int) -> 
     envelope = request.values.seal(request.names.value, prefix, encoded)
     px_ms = 0 if until == FOR_EVER else max(1, until - ports.clock.now_ms())
     swap = Swap(request.names.value, request.names.lease, entry.raw, len(entry.raw), envelope, px_ms)
-    (reply,) = _ensured(await ports.store.flight((swap,)))
+    (reply,) = await _write(ports, (swap.value,), (swap,))
     return bool(reply == 1)
 
 
@@ -196,7 +209,7 @@ async def touch(ports: Ports, request: Request) -> bool:
     until = FOR_EVER if ttl_ms is None else ports.clock.now_ms() + ttl_ms
     px_ms = hard_ttl_ms(ttl_ms, policy.stale_ttl_ms)
     touching = Touch(names.value, names.lease, until.to_bytes(8, "little"), px_ms)
-    reply, *stamps = _ensured(await ports.store.flight([touching, *needs.reads]))
+    reply, *stamps = await _write(ports, names[:1], [touching, *needs.reads])
     entry = parse(reply) if reply else None
     if entry is None:
         return False
@@ -219,14 +232,17 @@ async def invalidate(ports: Ports, targets: Sequence[Target]) -> int:
         StoreError: if it may not have been applied.
     """
     ops: list[Op] = []
+    changed: list[str] = []
     for names, stamp in targets:
         fresh = ports.token(STAMP_BYTES)
         if names is not None:
             ops.append(Invalidate(*names, fresh, KEY_STAMP_MS))
+            changed.append(names.value)
         else:
             assert stamp is not None
             ops.append(Bump(stamp, writers_of(stamp), fresh))
-    replies = _ensured(await ports.store.flight(ops))
+            changed.append(stamp)
+    replies = await _write(ports, changed, ops)
     # The key's own stamp could not be renewed on a full server: what captured it depends on its function's stamp as well.
     coarser = {
         target.stamp
@@ -234,5 +250,5 @@ async def invalidate(ports: Ports, targets: Sequence[Target]) -> int:
         if target.names is not None and target.stamp is not None and not reply[1]
     }
     if coarser:
-        _ensured(await ports.store.flight([Unlink(stamp) for stamp in sorted(coarser)]))
+        await _write(ports, coarser, [Unlink(stamp) for stamp in sorted(coarser)])
     return sum(reply[0] for target, reply in zip(targets, replies, strict=True) if target.names is not None)

@@ -55,7 +55,7 @@ class NearAccess:
             except UndecodablePayload:
                 return None
         kept.visited = True
-        return Hit(value, is_negative=bool(kept.entry.flags & Flag.NEGATIVE))
+        return Hit(value, is_negative=bool(kept.entry.flags & Flag.NEGATIVE), near=True)
 
     def token(self) -> Token:
         """See `afresh.core.ports.Near`."""
@@ -70,7 +70,7 @@ class NearAccess:
         # Where nothing is pushed, an old stamp would let new entries seem young.
         return stamps if self._now_s() < bound_s and generation.max_age_s == inf else [None] * len(names)
 
-    def fill(self, token: Token, request: Request, entry: Entry, value: Any, now_ms: int, /) -> None:
+    def fill(self, token: Token, request: Request, entry: Entry, value: Any, now_ms: int, /, *, is_ours: bool = False) -> None:
         """See `afresh.core.ports.Near`."""
         assert request.namespace is not None
         generation = token.generation
@@ -79,7 +79,7 @@ class NearAccess:
         if entry.flags & Flag.NEGATIVE or (room is None and not request.share):
             value = UNSHARED
         depends = request.needs.carried_by(entry, request.namespace)
-        generation.fill(Kept(request.names, entry, request.needs, depends, until_s, value, room), token.moment)
+        generation.fill(Kept(request.names, entry, request.needs, depends, until_s, value, room), token.moment, is_ours=is_ours)
 
     def drop(self, names: Iterable[str], /) -> None:
         """See `afresh.core.ports.Near`."""

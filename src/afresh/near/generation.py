@@ -20,7 +20,7 @@ What is kept here was read from the server, and nothing that it depends on has b
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
@@ -117,9 +117,7 @@ class Generation:
     def pushed(self, *names: str) -> None:
         """Drop what depends on these names of the server: values, and stamps of keys and tags."""
         with self._lock:
-            self._pushes.note(names)
-            gone = [kept for name in names for kept in self._dependents(name)]
-            self._pushes.passed()
+            gone = self._note(names)
         del gone  # outside the lock: what a value's end calls may come back here
 
     def pushed_all(self) -> None:
@@ -149,48 +147,56 @@ class Generation:
         found = self._held.get(name)
         return None if found is None else found.stamp
 
-    def fill(self, kept: Kept, since: int) -> bool:
-        """Keep an entry, if nothing that it depends on was pushed since that moment. True if it is kept."""
-        with self._lock:
-            depends = kept.depends
-            if self._ended or not self._pushes.were_silent((kept.key, kept.stamp_key, *depends), since):
-                return False
-            held = self._held
-            differing = [name for name, stamp in depends.items() if name in held and held[name].stamp != stamp]
-            if differing:
-                gone = [other for name in differing for other in self._dependents(name)]
-                return False
-            gone = self._sieve.put(kept)
-            for other in gone:
-                self._release(other)
-            if kept in gone:
-                return False
-            for name, stamp in depends.items():
-                held.setdefault(name, _Held(stamp)).dependents.add(kept.key)
-            return True
+    def fill(self, kept: Kept, since: int, *, is_ours: bool = False) -> bool:
+        """Keep an entry, if nothing that it depends on was pushed since that moment. True if it is kept.
 
-    def _dependents(self, name: str) -> list[Kept]:
-        """Take out the entry whose value or own stamp has this name, or those that carry this stamp. The lock is held."""
-        held = self._held.pop(name, None)
-        keys = list(held.dependents) if held is not None else [self._namespace.value_of(name)]
-        gone = [kept for key in keys if (kept := self._sieve.pop(key)) is not None]
-        for kept in gone:
-            self._release(kept)
+        Args:
+            kept: the entry.
+            since: the fill token.
+            is_ours: this process has just stored it: note that like a push.
+        """
+        with self._lock:
+            is_current = not self._ended and self._pushes.were_silent((kept.key, kept.stamp_key, *kept.depends), since)
+            gone = self._note((kept.key,)) if is_ours else []
+            held = self._held
+            for name in [name for name, stamp in kept.depends.items() if name in held and held[name].stamp != stamp]:
+                is_current = False
+                gone += self._dependents(name)
+            if is_current:
+                evicted = self._sieve.put(kept)
+                is_current = kept not in evicted
+                gone += self._released(evicted)
+            if is_current:
+                for name, stamp in kept.depends.items():
+                    held.setdefault(name, _Held(stamp)).dependents.add(kept.key)
+        del gone
+        return is_current
+
+    def _note(self, names: Sequence[str]) -> list[Kept]:
+        """Work off a push of these names, and return what was dropped. The lock is held."""
+        self._pushes.note(names)
+        gone = [kept for name in names for kept in self._dependents(name)]
+        self._pushes.passed()
         return gone
 
-    def _release(self, kept: Kept) -> None:
-        """Forget where an entry stood, and the stamps that it was the last to carry. The lock is held."""
-        kept.until_s = -inf
-        for name in kept.depends:
-            held = self._held.get(name)
-            if held is not None:
-                held.dependents.discard(kept.key)
-                if not held.dependents:
-                    del self._held[name]
+    def _dependents(self, name: str) -> list[Kept]:
+        """Drop the entry whose value or own stamp has this name, or those that carry this stamp. The lock is held."""
+        held = self._held.pop(name, None)
+        keys = held.dependents if held is not None else (self._namespace.value_of(name),)
+        return self._released([kept for key in keys if (kept := self._sieve.pop(key)) is not None])
+
+    def _released(self, gone: list[Kept]) -> list[Kept]:
+        """Have entries that were taken out not be served, nor held for their sake the stamps that nobody else carries."""
+        for kept in gone:
+            kept.until_s = -inf
+            for name in kept.depends:
+                held = self._held.get(name)
+                if held is not None:
+                    held.dependents.discard(kept.key)
+                    if not held.dependents:
+                        del self._held[name]
+        return gone
 
     def _clear(self) -> list[Kept]:
         self._held.clear()
-        gone = self._sieve.clear()
-        for kept in gone:
-            kept.until_s = -inf
-        return gone
+        return self._released(self._sieve.clear())

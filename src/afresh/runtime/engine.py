@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from afresh.codec.values import Codecs
 from afresh.core.keys import Namespace
 from afresh.core.policy import LEASE_MS, LONGEST_COMPUTE_MS
-from afresh.core.ports import Ports
+from afresh.core.ports import Clock, Flights, Ports, Store
 from afresh.core.stamps import needs_of
 from afresh.errors import ConfigurationError
+from afresh.near.options import Near
+from afresh.near.tier import NearTier
 from afresh.runtime.clocks import AsyncClock, SyncClock
 from afresh.runtime.flights import AsyncFlights, FlightTable, SyncFlights
 from afresh.runtime.fork import forget_after_fork
@@ -55,9 +57,10 @@ class Engine:
         namespace: of every name on the server.
         codecs: how it encodes.
         budget_s: how long a flight may take.
+        near: what it may keep inside the process; nothing by default, and nothing where the store is inside the process itself.
     """
 
-    def __init__(self, url: str | None, *, namespace: Namespace, codecs: Codecs, budget_s: float) -> None:
+    def __init__(self, url: str | None, *, namespace: Namespace, codecs: Codecs, budget_s: float, near: Near | None = None) -> None:
         self._url = url
         self._budget_s = budget_s
         self._stores = _stores(url, budget_s) if url is not None else None
@@ -70,6 +73,7 @@ class Engine:
         self.values = codecs.values()
         self.tallies = Tallies()
         self.counters = Counters(self.tallies)
+        self.near = NearTier(near, namespace) if near is not None else None
         self.renewals = Renewals(self.sync_ports)
         self.function_names: dict[str, Callable[..., Any]] = {}
         self.default_needs = needs_of(namespace)
@@ -93,8 +97,7 @@ class Engine:
         if self._sync is None:
             with self._opening:
                 stores = self.stores
-                clock = SyncClock(stores.now_ms)
-                self._sync = Ports(stores.sync(), clock, SyncFlights(self._table), self.counters, os.urandom, self._lease_ms())
+                self._sync = self._ports(stores.sync(), SyncClock(stores.now_ms), SyncFlights(self._table))
         return self._sync
 
     def async_ports(self) -> Ports:
@@ -102,9 +105,16 @@ class Engine:
         if self._aio is None:
             with self._opening:
                 stores = self.stores
-                clock = AsyncClock(stores.now_ms)
-                self._aio = Ports(stores.aio(), clock, AsyncFlights(self._table), self.counters, os.urandom, self._lease_ms())
+                self._aio = self._ports(stores.aio(), AsyncClock(stores.now_ms), AsyncFlights(self._table))
         return self._aio
+
+    def _ports(self, store: Store, clock: Clock, flights: Flights) -> Ports:
+        near = None
+        if self.near is not None and self.stores.address.scheme != "memory":
+            from afresh.near.access import NearAccess  # with all that may be shared; without a near tier nobody needs that
+
+            near = NearAccess(self.near)
+        return Ports(store, clock, flights, self.counters, os.urandom, self._lease_ms(), near)
 
     @property
     def must_renew(self) -> bool:
@@ -119,6 +129,8 @@ class Engine:
         self.renewals.close()
         with self._opening:
             self._sync = self._aio = None
+            if self.near is not None:
+                self.near.end()
             if self._stores is not None:
                 self._stores.close()
 
@@ -126,6 +138,8 @@ class Engine:
         """Close what this event loop's tasks and what threads use."""
         self.renewals.close()
         self._sync = self._aio = None
+        if self.near is not None:
+            self.near.end()
         if self._stores is not None:
             await self._stores.aclose()
 
@@ -135,6 +149,8 @@ class Engine:
         self._table.forget()
         self.renewals.forget()
         self.tallies.forget()
+        if self.near is not None:
+            self.near.forget()
         if self._stores is not None:
             self._stores.forget()
 

@@ -20,7 +20,7 @@ from afresh.core import writes
 from afresh.core.decide import Cause
 from afresh.core.envelope import FOR_EVER
 from afresh.core.ports import Ports
-from afresh.core.reads import Hit, Request, read, read_many
+from afresh.core.reads import Hit, Request, fetch, fetch_many, read
 from afresh.core.results import Entry, Receipt
 from afresh.core.writes import Target
 from afresh.errors import StoreError
@@ -30,10 +30,10 @@ __all__ = ["add", "drop", "get", "get_many", "incr", "invalidate", "peek", "put"
 
 
 async def get(ports: Ports, request: Request, default: Any, kind: Any = None) -> Any:
-    """Return the stored value, or the default. With `kind`, a class, anything else is a miss. Cost: 1 round trip."""
+    """Return the stored value, or the default. With `kind`, a class, anything else is a miss. Cost: 1 round trip; near, none."""
     if bypassed():
         return default
-    hit, verdict = await read(ports, request)
+    hit, verdict = await fetch(ports, request)
     if hit is not None and isinstance(kind, type) and not isinstance(hit.value, kind):
         hit, verdict = None, verdict._replace(cause=Cause.SCHEMA)
     return _counted(ports, request, hit, verdict.cause, default)
@@ -45,7 +45,7 @@ async def get_many(ports: Ports, requests: Sequence[Request], default: Any) -> l
         return [default] * len(requests)
     return [
         _counted(ports, request, hit, verdict.cause, default)
-        for request, (hit, verdict) in zip(requests, await read_many(ports, requests), strict=True)
+        for request, (hit, verdict) in zip(requests, await fetch_many(ports, requests), strict=True)
     ]
 
 
@@ -53,7 +53,7 @@ def _counted(ports: Ports, request: Request, hit: Hit | None, cause: str | None,
     if hit is None or hit.is_negative:
         ports.events.miss(request.owner, cause or "expired")
         return default
-    ports.events.hit(request.owner, stale=hit.stale)
+    ports.events.hit(request.owner, stale=hit.stale, near=hit.near)
     return hit.value
 
 
