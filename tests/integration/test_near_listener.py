@@ -215,6 +215,7 @@ def test_what_changes_is_dropped(server: Server, namespace: str) -> None:
         wait_until(lambda: generation.moment > moment, 5, "the push")
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # what is tested
 def test_a_forked_child_begins_anew_and_leaves_the_parents_connection(valkey: Server, namespace: str) -> None:
     with listening(valkey.url, namespace) as near:
         generation = near.trusted().tier.generation

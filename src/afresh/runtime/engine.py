@@ -27,6 +27,7 @@ from afresh.runtime.renewals import Renewals
 from afresh.telemetry.counters import Counters, Tallies
 
 if TYPE_CHECKING:
+    from afresh.near.listener import Listener
     from afresh.stores.factory import Stores
 
 __all__ = ["Engine", "bypassed", "bypassing"]
@@ -74,6 +75,7 @@ class Engine:
         self.tallies = Tallies()
         self.counters = Counters(self.tallies)
         self.near = NearTier(near, namespace) if near is not None else None
+        self.listener: Listener | None = None
         self.renewals = Renewals(self.sync_ports)
         self.function_names: dict[str, Callable[..., Any]] = {}
         self.default_needs = needs_of(namespace)
@@ -114,7 +116,21 @@ class Engine:
             from afresh.near.access import NearAccess  # with all that may be shared; without a near tier nobody needs that
 
             near = NearAccess(self.near)
+            self._listen(self.near)
         return Ports(store, clock, flights, self.counters, os.urandom, self._lease_ms(), near)
+
+    def _listen(self, tier: NearTier) -> None:
+        if self.listener is None:
+            from afresh.near.listener import Listener
+
+            max_stale_s = tier.options.max_stale_ms / 1000
+            self.listener = Listener(self.stores.listening(self.namespace), tier, max_stale_s=max_stale_s, events=self.counters)
+        self.listener.start()
+
+    def _stop_listening(self) -> None:
+        if self.listener is not None:
+            self.listener.close()
+            self.listener = None
 
     @property
     def must_renew(self) -> bool:
@@ -129,8 +145,7 @@ class Engine:
         self.renewals.close()
         with self._opening:
             self._sync = self._aio = None
-            if self.near is not None:
-                self.near.end()
+            self._stop_listening()
             if self._stores is not None:
                 self._stores.close()
 
@@ -138,19 +153,21 @@ class Engine:
         """Close what this event loop's tasks and what threads use."""
         self.renewals.close()
         self._sync = self._aio = None
-        if self.near is not None:
-            self.near.end()
+        self._stop_listening()
         if self._stores is not None:
             await self._stores.aclose()
 
     def forget(self) -> None:
         """Begin anew in a forked child."""
         self._opening = threading.Lock()
+        self._sync = self._aio = None  # the next use listens again
         self._table.forget()
         self.renewals.forget()
         self.tallies.forget()
         if self.near is not None:
             self.near.forget()
+        if self.listener is not None:
+            self.listener.forget()
         if self._stores is not None:
             self._stores.forget()
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from afresh.core.breaker import Breaker
-from afresh.core.ports import Store
+from afresh.core.keys import Namespace
+from afresh.core.ports import Line, Store
+from afresh.core.restarts import ServerRun
 from afresh.stores.address import Address, parse_url
 from afresh.stores.guarded import GuardedStore
 from afresh.stores.memory import MemoryStore
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     from afresh.stores.sync import SyncStore
 
 __all__ = ["Stores"]
+
+# Nobody waits for the listener's connection, so it is not pressed for time as calls are.
+_PATIENCE_S: Final = 1.0
 
 
 class Stores:
@@ -40,6 +46,7 @@ class Stores:
         self._aio: AsyncStore | None = None
         self._attachment: Attachment | None = None
         self._breaker = Breaker()
+        self._run = ServerRun()
 
     def sync(self) -> Store:
         """Return the store whose flights block."""
@@ -60,6 +67,12 @@ class Stores:
 
             self._aio = AsyncStore(self._server(), budget_s=self._budget_s, server_time=self._time, revive=self._revive)
         return GuardedStore(self._aio, self._breaker, self._time.ticks_ms)
+
+    def listening(self, namespace: Namespace) -> Callable[[], Line]:
+        """Return what opens a connection on which the changes in a namespace are pushed. Not for ``memory://``."""
+        from afresh.stores.listening import listen
+
+        return partial(listen, self._server(), namespace, self._run, timeout_s=max(self._budget_s, _PATIENCE_S))
 
     def now_ms(self) -> int:
         """Return the store's time."""
