@@ -20,12 +20,13 @@ from typing import Any
 from afresh.codec.msgpack import codec_for
 from afresh.codec.values import CodecValues
 from afresh.core import flows, ops, writes
-from afresh.core.commits import Result, commit_many, renew
+from afresh.core.commits import Result, commit_many
 from afresh.core.envelope import parse
 from afresh.core.keys import Names, Namespace
 from afresh.core.policy import Policy
 from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request, read
+from afresh.core.renewing import renew
 from afresh.core.stamps import needs_of
 from afresh.core.writes import Target
 from afresh.runtime.flights import Flight, FlightTable, Outcome, Seat

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from afresh.core.envelope import FOR_EVER, Flag, pack_prefix, parse
 from afresh.core.ops import Abandon, Commit, Extend, Op
-from afresh.core.policy import hard_ttl_ms
+from afresh.core.policy import LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms
 from afresh.core.ports import Encoded, Flight, Ports
 from afresh.core.reads import Request, stamp_reads
 from afresh.errors import StoreError, UnencodableValue
 
-__all__ = ["Claim", "Result", "abandon", "abandon_many", "commit", "commit_many", "envelope_of", "release", "renew"]
+__all__ = ["Claim", "Result", "abandon", "abandon_many", "commit", "commit_many", "envelope_of", "release"]
 
 
 @dataclass(slots=True)
@@ -26,12 +26,22 @@ class Claim:
         token: from before the claim, to fill the near tier with; None if it is not to be.
     """
 
+    renewed_every_ms: ClassVar[int] = LEASE_RENEWAL_MS
+    renewed_for_ms: ClassVar[int] = LONGEST_COMPUTE_MS
+
     request: Request
     flight: Flight | None
     mark: bytes | None
     vector: bytes | None
     started_us: int
     token: Any = None
+
+    def renewal(self) -> Sequence[Extend]:
+        """Return what lets its lease live on, if it is still ours."""
+        return () if self.mark is None else (Extend(self.request.names.lease, self.mark, LEASE_MS),)
+
+    def renewed(self, replies: Sequence[object], sent_us: int, /) -> None:
+        """Take note of nothing: the commit finds out whose the lease is."""
 
 
 @dataclass(slots=True)
@@ -170,15 +180,6 @@ async def abandon_many(ports: Ports, claims: Sequence[Claim]) -> None:
         if claim.flight is not None:
             claim.flight.finish(None)
     await release(ports, claims)
-
-
-async def renew(ports: Ports, claims: Sequence[Claim]) -> None:
-    """Let the leases of these claims live on, where they are still ours. Cost: 1 round trip."""
-    ops = [Extend(claim.request.names.lease, claim.mark, ports.lease_ms) for claim in claims if claim.mark is not None]
-    try:
-        await ports.store.flight(ops)
-    except StoreError as error:
-        ports.events.suppressed("renew", error)
 
 
 async def release(ports: Ports, claims: Sequence[Claim]) -> None:

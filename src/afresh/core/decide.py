@@ -16,7 +16,7 @@ from math import inf
 from typing import NamedTuple
 
 from afresh.core.envelope import FOR_EVER, SEEN_BYTES, Entry, has_tags, parse
-from afresh.core.stamps import Needs, is_clean
+from afresh.core.stamps import Needs, dirty_until_ms
 
 __all__ = ["Cause", "State", "Verdict", "classify", "fresh_for_ms", "undeclared"]
 
@@ -37,7 +37,7 @@ class Cause(StrEnum):
     EXPIRED = "expired"
     INVALIDATED = "invalidated"
     EVICTED = "stamp evicted"
-    DIRTY = "open transaction"
+    DIRTY = "open transaction"  # under one of the tags: what is computed meanwhile is not stored
     SCHEMA = "schema"
     FOREIGN = "foreign"
     UNDECODABLE = "undecodable"
@@ -79,6 +79,8 @@ def classify(
 ) -> Verdict:
     """Decide what the bytes under a value key are to this caller.
 
+    While a transaction writes under one of the tags, whatever is not served is missed for that: see `Cause.DIRTY`.
+
     Args:
         raw: the reply to GET: bytes, None, or the store's refusal.
         stamps: the replies to `needs.reads`, in order.
@@ -88,6 +90,15 @@ def classify(
         stale_ttl_ms: how long after its ttl the caller would take the entry.
         others: the stamps of `undeclared` tags, by hash.
     """
+    verdict = _classify(raw, stamps, needs, schema=schema, now_ms=now_ms, stale_ttl_ms=stale_ttl_ms, others=others or {})
+    if verdict.cause is not None and any(dirty_until_ms(stamp) > now_ms for stamp in (*stamps, *(others or {}).values())):
+        return verdict._replace(state=State.MISS, cause=Cause.DIRTY)
+    return verdict
+
+
+def _classify(
+    raw: object, stamps: Sequence[object], needs: Needs, *, schema: int, now_ms: int, stale_ttl_ms: int, others: Mapping[bytes, object]
+) -> Verdict:
     entry = parse(raw) if isinstance(raw, bytes) else None
     if entry is None:
         if raw is None:
@@ -97,7 +108,7 @@ def classify(
     if entry.schema != schema:
         return Verdict(State.MISS, Cause.SCHEMA, entry)
     if entry.vector != needs.vector(stamps) or entry.flags & 3 != needs.flags:
-        cause = _mismatch(entry, stamps, needs, others or {})
+        cause = _mismatch(entry, stamps, needs, others)
         if cause is not None:
             return Verdict(State.MISS, cause, entry)
     fresh_ms = fresh_for_ms(entry, now_ms)
@@ -129,8 +140,6 @@ def _mismatch(entry: Entry, stamps: Sequence[object], needs: Needs, others: Mapp
     for then, now in pairs:
         if now is None:
             return Cause.EVICTED
-        if not is_clean(now):
-            return Cause.DIRTY
         if then != now:
             return Cause.INVALIDATED
     return None

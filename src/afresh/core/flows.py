@@ -36,6 +36,8 @@ from afresh.errors import StoreError, UndecodablePayload
 __all__ = ["Claim", "abandon", "commit", "new_stamps", "obtain", "obtain_many", "seize"]
 
 MARK_BYTES = 8
+# What makes a lease useless, since what is computed will not be stored: it would only keep other processes waiting.
+_UNSTORED = frozenset((Cause.UNAVAILABLE, Cause.DIRTY))
 
 
 async def obtain(ports: Ports, request: Request) -> Hit | Claim:
@@ -144,31 +146,34 @@ async def _claim(ports: Ports, request: Request, flight: Flight, verdict: Verdic
 
 async def _claim_many(ports: Ports, wanted: Sequence[tuple[Request, Flight, Verdict, bytes]]) -> list[Claim | bytes]:
     """Claim for several requests of one policy, in one write."""
-    requests = [request for request, _, _, _ in wanted]
-    answers: Sequence[object] = [None] * len(wanted)
-    stamps: dict[str, object] = {}
-    token = fill_token(ports, requests[0])
-    if not any(verdict.cause is Cause.UNAVAILABLE for _, _, verdict, _ in wanted):  # they were read together
-        claiming = [ClaimOp(each.names.value, each.names.lease, verdict.seen, mark, ports.lease_ms) for each, _, verdict, mark in wanted]
-        stamping = {op.key: op for request in requests for op in _stamping(ports, request)}
-        try:
-            replies = await ports.store.flight([*claiming, *stamping.values()])
-            answers, stamps = replies[: len(wanted)], dict(zip(stamping, replies[len(wanted) :], strict=True))
-        except StoreError as error:
-            answers = [error] * len(wanted)
-    return [_claimed(ports, *each, answer, stamps, token) for each, answer in zip(wanted, answers, strict=True)]
+    claiming = {
+        request.names.value: ClaimOp(request.names.value, request.names.lease, verdict.seen, mark, ports.lease_ms)
+        for request, _, verdict, mark in wanted
+        if verdict.cause not in _UNSTORED
+    }
+    stamping = {op.key: op for request, _, _, _ in wanted for op in _stamping(ports, request) if request.names.value in claiming}
+    token = fill_token(ports, wanted[0][0])
+    asked: list[str] = [*claiming, *stamping]
+    replies: Sequence[object]
+    try:
+        replies = await ports.store.flight([*claiming.values(), *stamping.values()]) if asked else ()
+    except StoreError as error:
+        replies = [error] * len(asked)
+    told = dict(zip(asked, replies, strict=True))
+    return [_claimed(ports, *each, told, token) for each in wanted]
 
 
 def _claimed(
-    ports: Ports, request: Request, flight: Flight, verdict: Verdict, mark: bytes, answer: object, stamps: Mapping[str, object], token: Any
+    ports: Ports, request: Request, flight: Flight, verdict: Verdict, mark: bytes, told: Mapping[str, object], token: Any
 ) -> Claim | bytes:
+    answer = told.get(request.names.value)
     if isinstance(answer, StoreError):  # full or read-only, or not there: nobody can claim, nothing can be stored
         ports.events.suppressed("claim", answer)
     if not isinstance(answer, list):
-        return _computing(ports, request, flight, Cause.UNAVAILABLE)
+        return _computing(ports, request, flight, Cause.DIRTY if verdict.cause is Cause.DIRTY else Cause.UNAVAILABLE)
     if answer[0] == 1:
         needs = request.needs
-        vector = needs.vector([stamps[tag.key] for tag in needs.tags]) if needs.is_storable else None
+        vector = needs.vector([told[tag.key] for tag in needs.tags]) if needs.is_storable else None
         return _computing(ports, request, flight, verdict.cause or Cause.EXPIRED, mark, vector, token)
     return bytes(answer[1]) if answer[0] == 2 else b""
 

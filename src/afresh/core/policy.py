@@ -8,7 +8,20 @@ from typing import Any, Final
 
 from afresh.core.units import MAX_TTL_MS
 
-__all__ = ["KEY_STAMP_MS", "LEASE_MS", "LONGEST_COMPUTE_MS", "POLL_MS", "WAIT_MS", "Policy", "hard_ttl_ms", "tag_ttl_ms"]
+__all__ = [
+    "KEY_STAMP_MS",
+    "LEASE_MS",
+    "LEASE_RENEWAL_MS",
+    "LONGEST_COMPUTE_MS",
+    "MARK_KEEP_MS",
+    "MARK_MS",
+    "MARK_RENEWAL_MS",
+    "POLL_MS",
+    "WAIT_MS",
+    "Policy",
+    "hard_ttl_ms",
+    "tag_ttl_ms",
+]
 
 # How long a claim keeps other processes from computing, unless its process renews it. A compute whose lease has lapsed is not stored.
 LEASE_MS: Final = 5_000
@@ -20,6 +33,13 @@ WAIT_MS: Final = 10_000
 POLL_MS: Final = (2, 50)
 # A key's own stamp outlives the invalidation only as long as somebody may have captured it meanwhile.
 KEY_STAMP_MS: Final = 10_000
+# A lease is extended this often while its owner computes.
+LEASE_RENEWAL_MS: Final = 1_500
+# How long a transaction that died keeps its tags dirty, and a process may stand still before COMMIT.
+MARK_MS: Final = 30_000
+MARK_RENEWAL_MS: Final = 5_000
+# The names of marks are there for much longer: servers that evict by ttl take the shortest first.
+MARK_KEEP_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

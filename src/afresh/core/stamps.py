@@ -7,6 +7,7 @@ only makes a miss: its successor is another random number. Any other length than
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -14,14 +15,17 @@ from afresh.core.envelope import HEADER_BYTES, MAX_TAGS, Entry, Flag
 from afresh.core.keys import Namespace, Tag
 from afresh.core.ops import Get, Stamp
 
-__all__ = ["NOTHING", "STAMP_BYTES", "Needs", "is_clean", "needs_of"]
+__all__ = ["NOTHING", "STAMP_BYTES", "Needs", "dirty_until_ms", "needs_of"]
 
 STAMP_BYTES: Final = 8
+# As scripts/mark.lua writes it.
+_MARK: Final = re.compile(rb"D:(\d+)")
 
 
-def is_clean(stamp: object) -> bool:
-    """Say whether this is a stamp that entries may be stored and served under."""
-    return isinstance(stamp, bytes) and len(stamp) == STAMP_BYTES
+def dirty_until_ms(stamp: object) -> int:
+    """Return the deadline of a transaction's mark, by the server's time; 0 for anything else."""
+    found = _MARK.fullmatch(stamp) if isinstance(stamp, bytes) else None
+    return int(found[1]) if found else 0
 
 
 class Needs(NamedTuple):

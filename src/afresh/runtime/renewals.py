@@ -1,8 +1,8 @@
-"""Leases live as long as the computations that they protect, and hardly longer than the processes that hold them.
+"""What lapses lives as long as the work that it protects, and hardly longer than the process that holds it.
 
-A lease is short, so that a process that dies while it computes makes nobody wait for long. One thread extends the leases of all the
-computations that a process has under way; it starts with the first one and ends when there are none. Renewing compares: a lease that was
-ended by an invalidation, a write or another claim stays ended (see extend.lua).
+Leases are short, so that a process that dies while it computes makes nobody wait for long; so are the marks of transactions, and locks
+as their users wish. One thread renews all that a process holds; it starts with the first and ends when there are none. Renewing
+compares: a lease that was ended by an invalidation, a write or another claim stays ended (see extend.lua).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from afresh.core.commits import Claim, renew
-from afresh.core.policy import LONGEST_COMPUTE_MS
 from afresh.core.ports import Ports
+from afresh.core.renewing import Renewable, renew
 from afresh.runtime.run_now import run_now
 
 if TYPE_CHECKING:
@@ -23,14 +23,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Renewals"]
 
-_PERIOD_S: Final = 1.5
+
+@dataclass(slots=True)
+class _Held:
+    """Something to renew, when next, and until when at all, s."""
+
+    what: Renewable
+    due: float
+    until: float | None
 
 
 class Renewals:
-    """The leases that one engine keeps alive.
+    """What one engine keeps alive.
 
     Args:
-        ports: gives the ports to renew them through; called in the thread.
+        ports: gives the ports to renew it through; called in the thread.
     """
 
     def __init__(self, ports: Callable[[], Ports]) -> None:
@@ -38,58 +45,84 @@ class Renewals:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew, as in a forked child: the thread is the parent's."""
+        """Begin anew, as in a forked child: the thread, and what is held, are the parent's."""
         self._lock = threading.RLock()  # re-entrant: see FlightTable
-        self._claims: dict[int, tuple[Claim, float]] = {}
+        self._held: dict[int, _Held] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        self._thread: threading.Thread | None = None
-        self._closing = threading.Event()
+        # Wakes the thread; another one, or none, and it ends.
+        self._signal: threading.Event | None = None
+        self._sleeps_until = 0.0
 
-    def start(self, claim: Claim) -> None:
-        """Keep a claim's lease alive from now on."""
+    def start(self, what: Renewable) -> None:
+        """Renew it from now on."""
+        now = time.monotonic()
+        until = None if what.renewed_for_ms is None else now + what.renewed_for_ms / 1000
         with self._lock:
-            self._claims[id(claim)] = claim, time.monotonic()
-            if self._thread is None:
-                self._closing = threading.Event()
-                thread = threading.Thread(target=self._run, args=(self._closing,), name="afresh-renewals", daemon=True)
-                with suppress(RuntimeError):  # the system gives no more threads, or the interpreter ends: the lease lapses in time
-                    thread.start()
-                    self._thread = thread
+            held = self._held[id(what)] = _Held(what, now + what.renewed_every_ms / 1000, until)
+            if self._signal is None:
+                self._start_thread()
+            elif held.due < self._sleeps_until:
+                self._signal.set()
 
-    def start_for_task(self, claim: Claim) -> None:
-        """Keep a claim's lease alive once it has lasted for a while: until then the task's own loop needs no thread."""
+    def start_for_task(self, what: Renewable) -> None:
+        """Renew it once it has lasted for a while: until then the task's own loop needs no thread."""
         import asyncio  # whoever has a task has loaded it
 
-        self._timers[id(claim)] = asyncio.get_running_loop().call_later(_PERIOD_S, self.start, claim)
+        self._timers[id(what)] = asyncio.get_running_loop().call_later(what.renewed_every_ms / 2000, self.start, what)
 
-    def stop(self, claim: Claim) -> None:
-        """Let it end."""
-        timer = self._timers.pop(id(claim), None)
+    def stop(self, what: Renewable) -> bool:
+        """Let it end. Says whether it was held: a forked child holds nothing of its parent's."""
+        timer = self._timers.pop(id(what), None)
         if timer is not None:
             timer.cancel()
         with self._lock:
-            self._claims.pop(id(claim), None)
+            return self._held.pop(id(what), None) is not None or timer is not None
 
     def close(self) -> None:
-        """End the thread. What computes on keeps its lease for some seconds."""
+        """End the thread. What is still held lapses in time."""
         with self._lock:
-            self._closing.set()
-            self._thread = None
+            signal, self._signal = self._signal, None
+            if signal is not None:
+                signal.set()
 
-    def _run(self, closing: threading.Event) -> None:
-        while not closing.wait(_PERIOD_S):
-            due = self._due(closing)
-            if due is None:
-                return
+    def _start_thread(self) -> None:
+        signal = threading.Event()
+        self._sleeps_until = 0.0
+        thread = threading.Thread(target=self._run, args=(signal,), name="afresh-renewals", daemon=True)
+        with suppress(RuntimeError):  # the system gives no more threads, or the interpreter ends: what is held lapses in time
+            thread.start()
+            self._signal = signal
+
+    def _run(self, signal: threading.Event) -> None:
+        while (pause_s := self._pause_s(signal)) is not None:
+            signal.wait(pause_s)
+            signal.clear()
+            due = self._due(signal)
             if due:
                 run_now(renew(self._ports(), due))
 
-    def _due(self, closing: threading.Event) -> list[Claim] | None:
-        """Return the claims to renew now; None to end the thread."""
+    def _pause_s(self, signal: threading.Event) -> float | None:
+        """Return how long to sleep; None to end the thread."""
         with self._lock:
-            if not self._claims or closing.is_set():
-                if not closing.is_set():
-                    self._thread = None
+            if self._signal is not signal:
                 return None
+            if not self._held:
+                self._signal = None
+                return None
+            self._sleeps_until = min(held.due for held in self._held.values())
+            return max(0.0, self._sleeps_until - time.monotonic())
+
+    def _due(self, signal: threading.Event) -> list[Renewable]:
+        """Return what to renew now: also what would be soon, for the same round trip."""
+        with self._lock:
+            if self._signal is not signal:
+                return []
             now = time.monotonic()
-            return [claim for claim, since in self._claims.values() if _PERIOD_S / 2 < now - since < LONGEST_COMPUTE_MS / 1000]
+            due = []
+            for held in self._held.values():
+                period_s = held.what.renewed_every_ms / 1000
+                if held.due - period_s / 2 <= now:
+                    held.due = now + period_s
+                    if held.until is None or now < held.until:
+                        due.append(held.what)
+            return due

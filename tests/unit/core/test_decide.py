@@ -100,10 +100,11 @@ def test_what_is_no_entry_of_this_caller_is_a_miss(raw: object, cause: Cause) ->
     [
         (b"stamp--2", Cause.INVALIDATED),
         (None, Cause.EVICTED),
-        (b"D:1234", Cause.DIRTY),
-        (b"", Cause.DIRTY),
-        (b"nine-----", Cause.DIRTY),
-        (StoreRefused("WRONGTYPE", "a list"), Cause.DIRTY),
+        (b"D:%d" % (CREATED_MS + 10**6), Cause.DIRTY),
+        (b"D:12", Cause.INVALIDATED),
+        (b"", Cause.INVALIDATED),
+        (b"nine-----", Cause.INVALIDATED),
+        (StoreRefused("WRONGTYPE", "a list"), Cause.INVALIDATED),
     ],
 )
 def test_each_stamp_that_is_not_the_same_makes_a_miss(at: int, now: object, cause: Cause) -> None:

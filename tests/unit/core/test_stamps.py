@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from afresh.core.envelope import FOR_EVER, MAX_TAGS, Flag, pack_prefix, parse
 from afresh.core.keys import Namespace
 from afresh.core.ops import Get, Stamp
-from afresh.core.stamps import NOTHING, Needs, is_clean, needs_of
+from afresh.core.stamps import NOTHING, Needs, dirty_until_ms, needs_of
 
 NAMESPACE = Namespace("t")
 FUNCTION = NAMESPACE.tag_of("afresh:f:f")
@@ -17,8 +17,19 @@ names = st.lists(st.text(min_size=1), max_size=5, unique=True)
 
 @pytest.mark.parametrize("stamp", [None, b"", b"seven--", b"nine-----", "eight---", 8, bytearray(8)])
 def test_only_eight_bytes_are_a_clean_stamp(stamp: object) -> None:
-    assert not is_clean(stamp)
-    assert is_clean(b"eight---")
+    needs = needs_of(NAMESPACE)
+
+    assert needs.vector([stamp]) is None
+    assert needs.vector([b"eight---"]) == b"eight---"
+
+
+def test_a_mark_is_dirty_until_its_deadline() -> None:
+    assert dirty_until_ms(b"D:1763919600000") == 1763919600000
+
+
+@pytest.mark.parametrize("stamp", [None, b"", b"eight---", b"D:", b"D:soon", b"D:12 ", b"xD:12", "D:12"])
+def test_what_is_no_mark_has_no_deadline(stamp: object) -> None:
+    assert dirty_until_ms(stamp) == 0
 
 
 def test_the_implicit_stamps_come_first_and_without_a_hash() -> None:
