@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from afresh.core.policy import LEASE_RENEWAL_MS
 from afresh.core.ports import Ports
 from afresh.core.renewing import Renewable, renew
 from afresh.runtime.run_now import run_now
@@ -94,29 +95,30 @@ class Renewals:
             self._signal = signal
 
     def _run(self, signal: threading.Event) -> None:
-        while (pause_s := self._pause_s(signal)) is not None:
-            signal.wait(pause_s)
+        while True:
+            signal.wait(self._pause_s())
             signal.clear()
             due = self._due(signal)
+            if due is None:
+                return
             if due:
                 run_now(renew(self._ports(), due))
 
-    def _pause_s(self, signal: threading.Event) -> float | None:
-        """Return how long to sleep; None to end the thread."""
+    def _pause_s(self) -> float:
+        """Return how long to sleep. A thread that has nothing to do lingers for a while: the next computation may begin soon."""
+        with self._lock:
+            now = time.monotonic()
+            self._sleeps_until = min((held.due for held in self._held.values()), default=now + LEASE_RENEWAL_MS / 1000)
+            return max(0.0, self._sleeps_until - now)
+
+    def _due(self, signal: threading.Event) -> list[Renewable] | None:
+        """Return what to renew now, also what would be soon, for the same round trip; None to end the thread."""
         with self._lock:
             if self._signal is not signal:
                 return None
             if not self._held:
                 self._signal = None
                 return None
-            self._sleeps_until = min(held.due for held in self._held.values())
-            return max(0.0, self._sleeps_until - time.monotonic())
-
-    def _due(self, signal: threading.Event) -> list[Renewable]:
-        """Return what to renew now: also what would be soon, for the same round trip."""
-        with self._lock:
-            if self._signal is not signal:
-                return []
             now = time.monotonic()
             due = []
             for held in self._held.values():
