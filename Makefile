@@ -13,7 +13,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest coverage check fix docs bench clean
+.PHONY: help demo test test-all test-oldest coverage chaos check fix docs bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -42,6 +42,9 @@ test-oldest: ## run the tests with the oldest dependencies that pyproject.toml a
 coverage: $(VENV)/.ready-dev ## run the tests and list the branches of core that none takes
 	@$(VENV)/bin/coverage run -m pytest $(ARGS)
 	@$(VENV)/bin/coverage report
+
+chaos: $(VENV)/.ready-dev ## torture servers and clients, and hold what they read to the contract
+	@$(VENV)/bin/python -m afresh.testing.chaos $(ARGS)
 
 check: $(VENV)/.ready-dev ## lint, format, types, layers and sizes
 	@$(VENV)/bin/ruff check

@@ -48,7 +48,7 @@ def imports(file: Path) -> set[str]:
 def test_each_import_is_a_declared_dependency() -> None:
     files = [file for folder in ("src", "tests", "scripts", "benchmarks", "examples") for file in ROOT.glob(f"{folder}/**/*.py")]
     ours = {"afresh", "tests", "scripts", "benchmarks", "cookbook", "cookbook_site"}
-    ours |= {"uses", "history", "cache"}  # tests/typing and tests/chaos read their neighbours; `cache` is of Django's own tests
+    ours |= {"uses", "cache"}  # tests/typing reads its neighbour; `cache` is of Django's own tests
     distributions = packages_distributions()
     declared = dependencies()
 

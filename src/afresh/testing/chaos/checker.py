@@ -7,8 +7,9 @@ start and of the start of the compute that its value came of:
 1. Redis tier: read after T ⇒ computed at C or later.
 2. Near tier: read after T + `max_stale` ⇒ computed at C or later; by the process that invalidated, already after T.
 3. Commits under a mark: as 1 and 2, with the COMMIT for the invalidation.
-4. Failures: no read raises; a read spends no more than the budget, and a margin, besides computes and waiting for them; every value came of
-   a compute of its own entry; what was not applied is replayed, and until then its own process returns nothing computed before it.
+4. Failures: no read raises; a read spends no more than the budget, and a margin, besides computes and waiting for them, or for a lease
+   whose holder died, or lost the reply that told it so; every value came of a compute of its own entry; what was not applied is replayed,
+   and until then its own process returns nothing computed before it.
 
 What the contract leaves out is not judged, and counted: a commit within which the server lost its data, and, after a failover,
 invalidations that the old primary acknowledged last. Invalidations that were cancelled, or whose process was killed in the middle, promise
@@ -26,11 +27,15 @@ from typing import Final, NamedTuple
 from afresh.testing.chaos.history import Compute, Fault, History, Invalidation, Outcome, Read, Tier
 from afresh.testing.chaos.places import companions, scopes_of, shown
 
-__all__ = ["FAILOVER", "LOSES_DATA", "Clause", "Coverage", "Report", "Terms", "Violation", "check"]
+__all__ = ["FAILOVER", "LOSES_DATA", "STOPS_CLIENTS", "Clause", "Coverage", "Report", "Terms", "Violation", "check"]
 
 FAILOVER: Final = "failover"
 # Faults that take the server's data away, marks of open transactions with it.
 LOSES_DATA: Final = frozenset(("FLUSHALL", "restart, empty", "restart, snapshot", FAILOVER))
+# Faults that make clients stand still, with the leases that they hold.
+STOPS_CLIENTS: Final = frozenset(("SIGSTOP of a client", "kill -9"))
+# Faults under which every claim still learns that it has its lease, and can give it up.
+ORPHANS_NO_LEASE: Final = frozenset(("FLUSHALL", "eviction", "SCRIPT FLUSH"))
 # A fault's effects are looked for until so long after its end.
 _AFTERMATH_NS: Final = 2_000_000_000
 _SLICE_NS: Final = 100_000_000
@@ -200,12 +205,17 @@ class _Judge:
         effects = list(self._effects())
         self._applied = _Floors(each for each in effects if each[1].outcome != Outcome.COMMITTED)
         self._committed = _Floors(each for each in effects if each[1].outcome == Outcome.COMMITTED)
-        own: defaultdict[int, list[tuple[int, Invalidation]]] = defaultdict(list)
-        for each in history.invalidations:
-            if each.outcome == Outcome.APPLIED or (terms.replays and each.outcome == Outcome.QUEUED):
-                own[each.process].append((each.end_ns, each))
-        self._own = {process: _Floors(mine) for process, mine in own.items()}
+        self._queued = self._own_floors(Outcome.QUEUED) if terms.replays else {}
+        self._own = self._own_floors(Outcome.APPLIED)
         self._busy = _Busy(history, terms)
+
+    def _own_floors(self, outcome: Outcome) -> dict[int, _Floors]:
+        """Return what each process may not serve any more once its own invalidations have returned."""
+        own: defaultdict[int, list[tuple[int, Invalidation]]] = defaultdict(list)
+        for each in self._history.invalidations:
+            if each.outcome == outcome:
+                own[each.process].append((each.end_ns, each))
+        return {process: _Floors(mine) for process, mine in own.items()}
 
     def _effects(self) -> Iterator[tuple[int, Invalidation]]:
         """Yield each invalidation with the moment from which it counts; count those that the contract leaves out."""
@@ -230,15 +240,12 @@ class _Judge:
         report, clauses = self._report, self._report.clauses
         report.reads += 1
         report.hits += read.computed_ns < read.start_ns
-        tier, at_ns = 1, read.start_ns
-        if read.tier == Tier.NEAR:
-            tier, at_ns = 2, read.start_ns - self._terms.max_stale_ns
-        own = self._own.get(read.process, _NO_FLOORS)
+        tier, at_ns = (2, read.start_ns - self._terms.max_stale_ns) if read.tier == Tier.NEAR else (1, read.start_ns)
         clauses[tier].judge(read.start_ns)
         clauses[4].judge(read.start_ns)
-        forbidding = {4: own.broken_by(read, read.start_ns), tier: self._applied.broken_by(read, at_ns)}
-        if tier == 2:  # its own process sees the effect at once
-            forbidding[2] = forbidding.pop(4) or forbidding[2]
+        own = self._own.get(read.process, _NO_FLOORS).broken_by(read, read.start_ns)  # a process sees its own effect at once, near too
+        queued = self._queued.get(read.process, _NO_FLOORS).broken_by(read, read.start_ns)
+        forbidding = {tier: own or self._applied.broken_by(read, at_ns), 4: queued}
         if report.invalidations["committed"]:
             clauses[3].judge(read.start_ns)
             forbidding[3] = self._committed.broken_by(read, at_ns)
@@ -268,7 +275,9 @@ class _Judge:
         if taken_ns <= min(self._report.worst_ns, terms.budget_ns + terms.margin_ns):
             return
         waited_ns = self._busy.within(read.entry, read.start_ns, read.end_ns)
-        spent_ns = taken_ns - waited_ns
+        if read.computed_ns >= read.start_ns:  # it was not served what was there: it may have waited for a lease that nobody held any more
+            waited_ns += min(terms.lease_ns, self._busy.orphaned(read.start_ns, read.end_ns))
+        spent_ns = max(0, taken_ns - waited_ns)
         self._report.worst_ns = max(self._report.worst_ns, spent_ns)
         # Who waits for a flight waits for its leader's round trips too, which have a budget of their own.
         if spent_ns > (2 if waited_ns else 1) * terms.budget_ns + terms.margin_ns:
@@ -310,8 +319,10 @@ class _Busy:
     def __init__(self, history: History, terms: Terms) -> None:
         lease_ns = terms.lease_ns
         # A process that is stopped or killed may hold a lease; nobody waits for it longer than that lives.
-        still = [(each.start_ns, each.end_ns + lease_ns) for each in history.faults if each.process >= 0]
+        still = [(each.start_ns, each.end_ns + lease_ns) for each in history.faults if each.kind in STOPS_CLIENTS]
         self._still = _Union(still)
+        # A claim whose reply is lost, or an end that is, leaves a lease that nobody knows of.
+        self._orphaning = _Union((each.start_ns, each.end_ns + lease_ns) for each in history.faults if each.kind not in ORPHANS_NO_LEASE)
         computes: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         for each in history.computes.values():
             computes[each.entry].append((each.start_ns, _end_of(each, history, lease_ns)))
@@ -322,6 +333,10 @@ class _Busy:
     def within(self, entry: int, start_ns: int, end_ns: int) -> int:
         """Return how much of an interval it was, in ns."""
         return self._computing.get(entry, self._still).within(start_ns, end_ns)
+
+    def orphaned(self, start_ns: int, end_ns: int) -> int:
+        """Return for how much of an interval there may have been a lease without a holder."""
+        return self._orphaning.within(start_ns, end_ns)
 
     def stopped(self, start_ns: int, end_ns: int) -> int:
         """Return for how much of an interval a process stood still, or its leases lived on."""

@@ -15,7 +15,21 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
-__all__ = ["Compute", "Event", "Fault", "History", "Invalidation", "Log", "Outcome", "Raised", "Read", "Replayed", "Tier", "load"]
+__all__ = [
+    "EVENT_BYTES",
+    "Compute",
+    "Event",
+    "Fault",
+    "History",
+    "Invalidation",
+    "Log",
+    "Outcome",
+    "Raised",
+    "Read",
+    "Replayed",
+    "Tier",
+    "load",
+]
 
 
 class Tier(IntEnum):
@@ -89,6 +103,7 @@ Event: TypeAlias = Read | Raised | Invalidation | Replayed | Compute
 _KINDS: Final[tuple[type[Event], ...]] = (Read, Raised, Invalidation, Replayed, Compute)
 _NUMBERS: Final = 7
 _RECORD: Final = struct.Struct(f"<B{_NUMBERS}q")
+EVENT_BYTES: Final = _RECORD.size
 _SIZES: Final = tuple(len(kind._fields) for kind in _KINDS)
 _INDEX: Final = {kind: at for at, kind in enumerate(_KINDS)}
 _PADDING: Final = (0,) * _NUMBERS
@@ -101,7 +116,6 @@ class Fault(NamedTuple):
     start_ns: int
     end_ns: int
     happened: int
-    process: int = -1
 
 
 class Log:
@@ -188,6 +202,6 @@ def _events(paths: Iterable[Path], *, only: int | None = None) -> Iterator[Event
     """Yield the events of one kind; or, as reads are many, those of all the others."""
     for path in paths:
         data = path.read_bytes()
-        for kind, *numbers in _RECORD.iter_unpack(data[: len(data) // _RECORD.size * _RECORD.size]):
+        for kind, *numbers in _RECORD.iter_unpack(data[: len(data) // EVENT_BYTES * EVENT_BYTES]):
             if kind == only or (only is None and kind != 0):
                 yield _KINDS[kind](*numbers[: _SIZES[kind]])

@@ -152,7 +152,15 @@ def test_a_compute_without_an_end_keeps_others_waiting_for_a_lease_only() -> Non
 
 
 def test_time_in_which_a_client_is_stopped_does_not_count() -> None:
-    assert judged([read(3.0, 1.0, took=6)], faults=[Fault("SIGSTOP of a client", 3 * S, 4 * S, 1, 1)]).is_kept
+    assert judged([read(3.0, 1.0, took=6)], faults=[Fault("SIGSTOP of a client", 3 * S, 4 * S, 1)]).is_kept
+
+
+def test_a_lost_reply_may_leave_a_lease_to_wait_for_but_not_to_those_who_are_served_what_is_there() -> None:
+    lost = [Fault("drop", int(2.5 * S), 3 * S, 1)]
+
+    assert judged([read(3.0, 3.001, took=6)], faults=lost).is_kept
+    assert broken(judged([read(3.0, 3.001, took=6.6)], faults=lost)) == [4]
+    assert broken(judged([read(3.0, 1.0, took=6)], faults=lost)) == [4]
 
 
 def test_an_invalidation_has_a_budget_too() -> None:

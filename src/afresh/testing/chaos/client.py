@@ -1,0 +1,238 @@
+"""One process of a fleet: threads and tasks that read and invalidate the same few entries, and write down what they saw.
+
+Run by `afresh.testing.chaos.fleet` with its orders as JSON. It goes on until its standard input ends, then reads everything once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from afresh.testing.chaos.history import Compute, Invalidation, Log, Outcome, Raised, Read
+from afresh.testing.chaos.places import ARGUMENTS, FUNCTIONS, Way, entry_of, scope
+from afresh.testing.chaos.subjects import BATCH, Afresh, Computes, Subject, Value, Values, draw_read, draw_scope
+
+__all__ = ["Client", "Orders"]
+
+THREADS: Final = 3
+TASKS: Final = 8
+PAUSE_S: Final = 0.02  # the longest, between two calls of a thread or task
+INVALIDATIONS: Final = 0.06  # of the calls
+CANCELLED: Final = 0.15  # of the tasks' calls, within CANCEL_S
+CANCEL_S: Final = 0.02
+FAILING: Final = 0.02  # of the computes
+SLOW: Final = 0.005  # of the computes, up to a second
+_NUMBERS: Final = 32  # bits
+
+
+class Orders(NamedTuple):
+    """What a client is to do.
+
+    Attributes:
+        url: of the server.
+        log: the file of its events.
+        process: its number, no other's.
+        seed: of what it draws.
+        sync: whether it has threads.
+        aio: whether it has tasks.
+        subject: what is tried, ``afresh`` or ``by_hand``.
+    """
+
+    url: str
+    log: str
+    process: int
+    seed: int
+    sync: bool
+    aio: bool
+    subject: str
+
+
+class TroubleError(Exception):
+    """Raised by computes that fail, now and then."""
+
+
+class Client:
+    """One process's part of a run."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._log = Log(Path(orders.log))
+        self._numbers = count((orders.process << _NUMBERS) + 1)
+        self._draw = random.Random(orders.seed)  # its methods are atomic enough for threads: which one draws what does not matter
+        self._subject = _subject(orders, Computes(self._compute, self._acompute))
+        self._ended = threading.Event()
+        self.failed = False
+
+    def run(self) -> None:
+        """Do what the orders say until standard input ends, then read everything once more."""
+        threading.Thread(target=self._await_end, daemon=True).start()
+        jobs: list[Callable[[], None]] = [lambda: asyncio.run(self._tasks())]
+        if self._orders.sync:
+            jobs += [self._thread] * THREADS
+        threads = [threading.Thread(target=self._guarded, args=(job,)) for job in jobs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._log.close()
+
+    # ---- what it calls
+
+    def _thread(self) -> None:
+        while not self._ended.is_set():
+            time.sleep(self._draw.random() * PAUSE_S)
+            if self._draw.random() < INVALIDATIONS:
+                way, target = draw_scope(self._draw)
+                start_ns = time.monotonic_ns()
+                self._invalidated(way, target, start_ns, self._subject.invalidate(way, target))
+            else:
+                function, arguments = draw_read(self._draw)
+                start_ns = time.monotonic_ns()
+                with self._reading(function, arguments, start_ns):
+                    self._was_read(function, arguments, start_ns, self._subject.read(function, arguments))
+
+    async def _tasks(self) -> None:
+        if self._orders.aio:
+            await asyncio.gather(*(self._task() for _ in range(TASKS)))
+        await asyncio.to_thread(self._ended.wait)
+        for n in range(ARGUMENTS):
+            for function in FUNCTIONS:
+                await self._check(function, [n] if function != "batch" else [(n + more) % ARGUMENTS for more in range(BATCH)])
+        await self._subject.aclose()
+
+    async def _task(self) -> None:
+        while not self._ended.is_set():
+            await asyncio.sleep(self._draw.random() * PAUSE_S)
+            if self._draw.random() < CANCELLED:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._call(), self._draw.random() * CANCEL_S)
+            else:
+                await self._call()
+
+    async def _call(self) -> None:
+        if self._draw.random() < INVALIDATIONS:
+            way, target = draw_scope(self._draw)
+            start_ns = time.monotonic_ns()
+            self._invalidated(way, target, start_ns, await self._subject.ainvalidate(way, target))
+        else:
+            await self._aread(*draw_read(self._draw))
+
+    async def _aread(self, function: str, arguments: list[int]) -> None:
+        start_ns = time.monotonic_ns()
+        with self._reading(function, arguments, start_ns):
+            self._was_read(function, arguments, start_ns, await self._subject.aread(function, arguments))
+
+    async def _check(self, function: str, arguments: list[int]) -> None:
+        """Read in the calm, in each colour that this client has."""
+        if self._orders.aio:
+            await self._aread(function, arguments)
+        if self._orders.sync:
+            start_ns = time.monotonic_ns()
+            with self._reading(function, arguments, start_ns):
+                self._was_read(function, arguments, start_ns, await asyncio.to_thread(self._subject.read, function, arguments))
+
+    def _await_end(self) -> None:
+        sys.stdin.read()
+        self._ended.set()
+
+    # ---- what it computes
+
+    def _compute(self, entry: int) -> Value:
+        number, start_ns = self._begun(entry)
+        try:
+            time.sleep(self._duration_s())
+            return self._computed(entry, number, start_ns)
+        finally:
+            self._log.write(Compute(self._orders.process, entry, number, start_ns, time.monotonic_ns()))
+
+    async def _acompute(self, entry: int) -> Value:
+        number, start_ns = self._begun(entry)
+        try:
+            await asyncio.sleep(self._duration_s())
+            return self._computed(entry, number, start_ns)
+        finally:
+            self._log.write(Compute(self._orders.process, entry, number, start_ns, time.monotonic_ns()))
+
+    def _begun(self, entry: int) -> tuple[int, int]:
+        start_ns, number = time.monotonic_ns(), next(self._numbers)
+        self._log.write(Compute(self._orders.process, entry, number, start_ns))
+        return number, start_ns
+
+    def _duration_s(self) -> float:
+        if self._draw.random() < SLOW:
+            return self._draw.random()
+        return self._draw.random() ** 3 * 0.02
+
+    def _computed(self, entry: int, number: int, start_ns: int) -> Value:
+        if self._draw.random() < FAILING:
+            raise TroubleError
+        return Value(entry, number, start_ns, bytes(self._draw.choice((10, 3000))))
+
+    # ---- what it writes down
+
+    def _invalidated(self, way: Way, target: int, start_ns: int, receipt: Any) -> None:
+        outcome = Outcome.APPLIED if receipt.applied else Outcome.QUEUED
+        event = Invalidation(self._orders.process, next(self._numbers), scope(way, target), start_ns, time.monotonic_ns(), outcome)
+        self._log.write(event)
+
+    def _was_read(self, function: str, arguments: list[int], start_ns: int, values: Values) -> None:
+        end_ns = time.monotonic_ns()
+        for n, value in zip(arguments, values, strict=True):
+            self._log.write(Read(self._orders.process, entry_of(function, n), start_ns, end_ns, value.number, value.computed_ns))
+
+    def _reading(self, function: str, arguments: list[int], start_ns: int) -> _Reading:
+        return _Reading(self._log, self._orders.process, entry_of(function, arguments[0]), start_ns)
+
+    def _guarded(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException:
+            self.failed = True
+            raise
+
+
+class _Reading:
+    """Notes what a read raises, other than what its compute raised."""
+
+    def __init__(self, log: Log, process: int, entry: int, start_ns: int) -> None:
+        self._log, self._event = log, Raised(process, entry, start_ns, 0)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False  # cancelled
+        if not isinstance(error, TroubleError):
+            traceback.print_exception(error)
+            self._log.write(self._event._replace(end_ns=time.monotonic_ns()))
+        return True
+
+
+def _subject(orders: Orders, computes: Computes) -> Subject:
+    if orders.subject == "by_hand":
+        from afresh.testing.chaos.by_hand import ByHand
+
+        return ByHand(orders.url, computes)
+    return Afresh(orders.url, computes)
+
+
+def main() -> int:
+    """Run a client by the orders in the first argument."""
+    client = Client(Orders(**json.loads(sys.argv[1])))
+    client.run()
+    return int(client.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

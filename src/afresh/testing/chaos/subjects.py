@@ -1,0 +1,160 @@
+"""What is tried: afresh's ways to compute and invalidate; and, as the control, what one writes by hand (`afresh.testing.chaos.by_hand`)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from afresh import Cache
+from afresh.testing.chaos.places import ARGUMENTS, FUNCTIONS, Way, entry_of
+
+__all__ = ["BATCH", "Afresh", "Computes", "Subject", "Value", "draw_read", "draw_scope"]
+
+BATCH = 3
+# Of the invalidations; keys are the rest. Wide ones are rare, or nothing would ever be a hit.
+_TAGS, _FUNCTIONS, _NAMESPACES = 0.3, 0.06, 0.015
+
+
+class Value(NamedTuple):
+    """What every compute returns: which entry it is for, its number, when it began, and some weight."""
+
+    entry: int
+    number: int
+    computed_ns: int
+    payload: bytes
+
+
+Values: TypeAlias = list[Value]
+
+
+class Computes(NamedTuple):
+    """How an entry's value is made, for threads and for tasks."""
+
+    sync: Callable[[int], Value]
+    aio: Callable[[int], Awaitable[Value]]
+
+
+class Subject(Protocol):
+    """Reads return the values of one entry, or of a batch; invalidations return whether they were applied."""
+
+    def read(self, function: str, arguments: list[int]) -> Values:
+        """Read from a thread."""
+        ...
+
+    async def aread(self, function: str, arguments: list[int]) -> Values:
+        """Read from a task."""
+        ...
+
+    def invalidate(self, way: Way, target: int) -> Any:
+        """Invalidate from a thread. Returns what has an `applied`."""
+        ...
+
+    async def ainvalidate(self, way: Way, target: int) -> Any:
+        """Invalidate from a task."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close what the tasks use, then what the threads use."""
+        ...
+
+
+def draw_read(draw: Random) -> tuple[str, list[int]]:
+    """Return a function and its arguments: several for a batch, all of them different."""
+    function = draw.choice(FUNCTIONS)
+    return function, draw.sample(range(ARGUMENTS), BATCH if function == "batch" else 1)
+
+
+def draw_scope(draw: Random) -> tuple[Way, int]:
+    """Return what to invalidate."""
+    chance = draw.random()
+    if chance < _NAMESPACES:
+        return Way.NAMESPACE, 0
+    if chance < _NAMESPACES + _FUNCTIONS:
+        return Way.FUNCTION, FUNCTIONS.index(draw.choice([name for name in FUNCTIONS if name != "given"]))
+    if chance < _NAMESPACES + _FUNCTIONS + _TAGS:
+        return Way.TAG, draw.randrange(ARGUMENTS)
+    return Way.KEY, draw.randrange(len(FUNCTIONS) * ARGUMENTS)
+
+
+class Afresh:
+    """Memoized functions, batches and `get_or_compute`, each in both colours on one entry."""
+
+    def __init__(self, url: str, computes: Computes) -> None:
+        self._computes = computes
+        self._cache = cache = Cache(url, namespace="chaos", ttl="2s")
+        self._handles: dict[str, Any] = {}
+        self._ahandles: dict[str, Any] = {}
+        for name, ttl, stale_ttl in (("plain", "2s", 0), ("aging", "300ms", "5s")):
+            memoize: Any = cache.memoize(name=name, tags=["of:{n}"], ttl=ttl, stale_ttl=stale_ttl)
+            self._handles[name] = memoize(self._function(name))
+            self._ahandles[name] = memoize(self._afunction(name))
+        self._handles["batch"] = cache.memoize_many(name="batch", tags=["of:{ids}"])(self._batch)
+        self._ahandles["batch"] = cache.memoize_many(name="batch", tags=["of:{ids}"])(self._abatch)
+
+    def read(self, function: str, arguments: list[int]) -> Values:
+        """See `Subject`."""
+        if function == "given":
+            (n,) = arguments
+            return [self._cache.get_or_compute(f"given:{n}", lambda: self._computes.sync(entry_of("given", n)), tags=[f"of:{n}"])]
+        if function == "batch":
+            found = self._handles["batch"](arguments)
+            return [found[n] for n in arguments]
+        return [self._handles[function](*arguments)]
+
+    async def aread(self, function: str, arguments: list[int]) -> Values:
+        """See `Subject`."""
+        if function == "given":
+            (n,) = arguments
+
+            async def compute() -> Value:
+                return await self._computes.aio(entry_of("given", n))
+
+            return [await self._cache.aio.get_or_compute(f"given:{n}", compute, tags=[f"of:{n}"])]
+        if function == "batch":
+            found = await self._ahandles["batch"](arguments)
+            return [found[n] for n in arguments]
+        return [await self._ahandles[function](*arguments)]
+
+    def invalidate(self, way: Way, target: int) -> Any:
+        """See `Subject`."""
+        return self._invalidation(self._cache, self._handles, way, target)
+
+    async def ainvalidate(self, way: Way, target: int) -> Any:
+        """See `Subject`."""
+        return await self._invalidation(self._cache.aio, self._ahandles, way, target)
+
+    async def aclose(self) -> None:
+        """See `Subject`."""
+        await self._cache.aio.aclose()
+
+    def _invalidation(self, cache: Any, handles: dict[str, Any], way: Way, target: int) -> Any:
+        """Return a receipt, or one to be awaited."""
+        if way is Way.NAMESPACE:
+            return cache.invalidate_all()
+        if way is Way.FUNCTION:
+            return handles[FUNCTIONS[target]].invalidate_all()
+        if way is Way.TAG:
+            return cache.invalidate_tags(f"of:{target}")
+        function, n = divmod(target, ARGUMENTS)
+        if FUNCTIONS[function] == "given":
+            return cache.invalidate(f"given:{n}")
+        return handles[FUNCTIONS[function]].invalidate([n] if FUNCTIONS[function] == "batch" else n)
+
+    def _function(self, name: str) -> Callable[[int], Value]:
+        def compute(n: int) -> Value:
+            return self._computes.sync(entry_of(name, n))
+
+        return compute
+
+    def _afunction(self, name: str) -> Callable[[int], Awaitable[Value]]:
+        async def compute(n: int) -> Value:
+            return await self._computes.aio(entry_of(name, n))
+
+        return compute
+
+    def _batch(self, ids: list[int]) -> dict[int, Value]:
+        return {n: self._computes.sync(entry_of("batch", n)) for n in ids}
+
+    async def _abatch(self, ids: list[int]) -> dict[int, Value]:
+        return {n: await self._computes.aio(entry_of("batch", n)) for n in ids}
