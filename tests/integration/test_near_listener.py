@@ -24,7 +24,7 @@ from afresh.telemetry.counters import Counters, Tallies
 from afresh.testing import FaultProxy, wait_until
 from tests.support.servers import Server
 
-MAX_STALE_S = 0.4
+MAX_STALE_S = 0.2
 
 
 class Listening:
@@ -121,7 +121,7 @@ def test_a_script_that_blocks_the_server_proves_nothing(start_server: Callable[.
     server = start_server(busy_reply_threshold="50")
     with listening(server.url, namespace) as near:
         generation = near.trusted().tier.generation
-        script = threading.Thread(target=server.command, args=("EVAL", BUSY_FOR_1500_MS, 0))
+        script = threading.Thread(target=server.command, args=("EVAL", BUSY_FOR_1_S, 0))
         script.start()
         near.distrusted()
         assert script.is_alive()
@@ -131,18 +131,17 @@ def test_a_script_that_blocks_the_server_proves_nothing(start_server: Callable[.
         assert near.tier.generation is generation, "the server has said what changed, after the script"
 
 
-BUSY_FOR_1500_MS = """
+BUSY_FOR_1_S = """
 local function ms() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end
-local till = ms() + 1500
+local till = ms() + 1000
 while ms() < till do end
 """
 
 
-@pytest.mark.parametrize("way", ["requests", "replies"])
-def test_swallowed_bytes_are_noticed_and_another_connection_made(valkey: Server, namespace: str, way: str) -> None:
+def test_swallowed_bytes_are_noticed_and_another_connection_made(valkey: Server, namespace: str) -> None:
     with FaultProxy(valkey.port) as proxy, listening(proxy.url, namespace) as near:
         before = near.trusted().tier.generation
-        getattr(proxy, way).drops = True
+        proxy.replies.drops = True
         near.distrusted()
         proxy.heal()
 

@@ -70,10 +70,14 @@ class Server:
             "logfile": f"{self._directory}/log",
         } | {name.replace("_", "-"): value for name, value in options.items()}
         words = [word for name, value in settings.items() for word in (f"--{name}", *(value.split() or [""]))]
-        self._process = subprocess.Popen([*_die_with_us(), program, *words], cwd=self._directory)
+        self._command = [*_die_with_us(), str(program), *words]
+        self._start()
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(self._command, cwd=self._directory)
         running.add(self.pid)
         try:
-            wait_until(self._answers, 10, f"{program.name} to answer on {self._socket}")
+            wait_until(self._answers, 10, f"a server to answer on {self._socket}")
         except BaseException:
             self.stop()
             raise
@@ -109,11 +113,19 @@ class Server:
         """Remove every key of every database."""
         self.command("FLUSHALL")
 
-    def stop(self) -> None:
-        """End the server at once. May be called again."""
+    def crash(self) -> None:
+        """End the server at once, as by kill -9; `restart` starts it again in the same place."""
         self._process.kill()
         self._process.wait()
         running.discard(self.pid)
+
+    def restart(self) -> None:
+        """Start it again after a crash, with the snapshot that was saved last."""
+        self._start()
+
+    def stop(self) -> None:
+        """End the server at once, and remove what it left. May be called again."""
+        self.crash()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _client(self, database: int) -> redis.Redis:
