@@ -11,6 +11,8 @@ from afresh.core.ports import Codec
 from afresh.core.results import Entry, Explanation, Lease, Receipt
 from afresh.errors import (
     AfreshError,
+    ComputeBackingOff,
+    ComputeTimeout,
     ConfigurationError,
     EmbeddedServerError,
     NotAnInteger,
@@ -38,6 +40,8 @@ __all__ = [
     "AsyncRecurrence",
     "Cache",
     "Codec",
+    "ComputeBackingOff",
+    "ComputeTimeout",
     "ConfigurationError",
     "EmbeddedServerError",
     "Entry",

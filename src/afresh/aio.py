@@ -79,14 +79,23 @@ class AsyncCache(Facade):
         *,
         ttl: Duration | Callable[[R], Duration] = ...,
         tags: Iterable[str] = (),
+        stale_ttl: Duration = 0,
     ) -> R: ...
     @overload
     async def get_or_compute(
-        self, key: str, compute: Callable[[], R], *, ttl: Duration | Callable[[R], Duration] = ..., tags: Iterable[str] = ()
+        self,
+        key: str,
+        compute: Callable[[], R],
+        *,
+        ttl: Duration | Callable[[R], Duration] = ...,
+        tags: Iterable[str] = (),
+        stale_ttl: Duration = 0,
     ) -> R: ...
-    async def get_or_compute(self, key: str, compute: Callable[[], Any], *, ttl: Any = MISSING, tags: Iterable[str] = ()) -> Any:
+    async def get_or_compute(
+        self, key: str, compute: Callable[[], Any], *, ttl: Any = MISSING, tags: Iterable[str] = (), stale_ttl: Duration = 0
+    ) -> Any:
         """See `Cache.get_or_compute`. `compute` may be a plain function, too."""
-        return await Tasks(self._engine).compute(self._computed(key, ttl, tags), compute)
+        return await Tasks(self._engine).compute(self._computed(key, ttl, tags, stale_ttl), compute)
 
     async def invalidate(self, *keys: str) -> Receipt:
         """See `Cache.invalidate`."""

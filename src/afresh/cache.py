@@ -45,7 +45,7 @@ class Cache(Facade):
             directory, shared by the processes that name it). Default: the environment's ``AFRESH_URL``, read at first use.
         namespace: what all its names on the server begin with; no braces or white space.
         ttl: how long entries are fresh by default, up to 30 days.
-        stale_ttl: how long after that memoized results may be served while one caller computes anew. Default: not at all.
+        stale_ttl: how long after that memoized results may be served while new ones are computed behind the callers. Default: not at all.
         near: keep values inside the process as well, coherent with the server: `Near(max_bytes="64MiB", max_stale="2s")`. Costs a thread
             and a connection. With ``memory://`` there is none, since the store is in the process already. Default: none.
         budget: how long the server may take for a round trip. Default: 250 ms.
@@ -175,10 +175,24 @@ class Cache(Facade):
         return run_now(operations.ttl_s(self._engine.sync_ports(), self._keyed(key)))
 
     def get_or_compute(
-        self, key: str, compute: Callable[[], R], *, ttl: Duration | Callable[[R], Duration] = MISSING, tags: Iterable[str] = ()
+        self,
+        key: str,
+        compute: Callable[[], R],
+        *,
+        ttl: Duration | Callable[[R], Duration] = MISSING,
+        tags: Iterable[str] = (),
+        stale_ttl: Duration = 0,
     ) -> R:
-        """Return the value of a key, computing and storing it if there is none. Guarantees and cost as for a memoized function."""
-        result: R = Threads(self._engine).compute(self._computed(key, ttl, tags), compute)
+        """Return the value of a key, computing and storing it if there is none. Guarantees and cost as for a memoized function.
+
+        Args:
+            key: the application's key.
+            compute: makes the value.
+            ttl: how long it is fresh, or a function from the value to that. Default: the cache's.
+            tags: what invalidates it besides its key.
+            stale_ttl: how long after that it may be served while a new one is computed behind the callers.
+        """
+        result: R = Threads(self._engine).compute(self._computed(key, ttl, tags, stale_ttl), compute)
         return result
 
     def invalidate(self, *keys: str) -> Receipt:

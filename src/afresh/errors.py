@@ -10,6 +10,8 @@
     ├── UndecodablePayload                stored bytes that do not decode (a miss inside afresh, never seen by callers)
     │   └── SchemaChanged                 they hold a class whose fields were others when they were written
     ├── NotAnInteger (ValueError)         incr() met an entry that holds something else
+    ├── ComputeTimeout (TimeoutError)     a compute did not return within its compute_timeout, and there is no old value to serve
+    ├── ComputeBackingOff                 a compute raised a moment ago, and there is no old value to serve
     ├── SuspendedError (RuntimeError)     a flow awaited real I/O under the sync driver: a bug in afresh
     └── StoreError                        the server
         ├── StoreUnavailable              refused, lost, timed out: nothing is known of the outcome
@@ -26,6 +28,8 @@ from __future__ import annotations
 
 __all__ = [
     "AfreshError",
+    "ComputeBackingOff",
+    "ComputeTimeout",
     "ConfigurationError",
     "EmbeddedServerError",
     "NotAnInteger",
@@ -106,6 +110,48 @@ class NotAnInteger(AfreshError, ValueError):
     def __init__(self, key: str) -> None:
         self.key = key
         super().__init__(f"the entry of key {key!r} does not hold an integer; incr() needs one: set() it to an int first.")
+
+
+class ComputeTimeout(AfreshError, TimeoutError):
+    """Raised by a call whose compute has not returned within ``compute_timeout``.
+
+    The compute goes on behind the call; what it returns is stored.
+
+    Attributes:
+        function: its name.
+        timeout_s: how long the call waited, seconds.
+    """
+
+    def __init__(self, function: str, timeout_s: float) -> None:
+        self.function = function
+        self.timeout_s = timeout_s
+        super().__init__(
+            f"{function} did not return within its compute_timeout of {timeout_s:g} s; it runs on, and what it returns is stored. "
+            f"Call again later, or give it stale_if_error= to be served an old value meanwhile."
+        )
+
+    def __reduce__(self) -> tuple[type[ComputeTimeout], tuple[str, float]]:
+        return type(self), (self.function, self.timeout_s)
+
+
+class ComputeBackingOff(AfreshError):
+    """Raised by a call that does not compute, because a compute for the same key raised less than ``backoff`` ago, in whichever process.
+
+    Attributes:
+        function: its name.
+        raised: the class of what it raised, as ``module.Name``.
+    """
+
+    def __init__(self, function: str, raised: str) -> None:
+        self.function = function
+        self.raised = raised
+        super().__init__(
+            f"{function} raised {raised} a moment ago, and is not called again before its backoff= is over. Call again later, or give it "
+            f"stale_if_error= to be served an old value meanwhile."
+        )
+
+    def __reduce__(self) -> tuple[type[ComputeBackingOff], tuple[str, str]]:
+        return type(self), (self.function, self.raised)
 
 
 class SuspendedError(AfreshError, RuntimeError):

@@ -9,7 +9,7 @@ from typing import Any, Final, Self, final
 
 from afresh.codec.values import SignedPickle, check_codec
 from afresh.core.keys import Key
-from afresh.core.policy import WAIT_MS, Policy
+from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy
 from afresh.core.ports import Codec
 from afresh.core.reads import Request
 from afresh.core.stamps import needs_of
@@ -83,6 +83,11 @@ class Facade:
         version: int | str = 0,
         negative: Mapping[type[Exception], Duration] = MISSING,
         wait: Duration = MISSING,
+        stale_if_error: Duration = 0,
+        backoff: Duration = MISSING,
+        refresh_wait: Duration | None = MISSING,
+        compute_timeout: Duration = MISSING,
+        early_refresh: bool = True,
         share: bool = False,
         near: bool = True,
         codec: Codec | SignedPickle | None = None,
@@ -95,7 +100,8 @@ class Facade:
         Args:
             ttl: how long a result is fresh, from 0 (nothing is stored) to 30 days; or a function from the result to that. Default:
                 the cache's.
-            stale_ttl: how long after that a result may be served while one caller computes a new one. Default: the cache's.
+            stale_ttl: how long after that a result may be served while a new one is computed, behind the callers: in a thread of afresh's,
+                or a task. Default: the cache's.
             tags: templates such as ``"user:{user_id}"`` or ``"tenant:{self.tenant}"``, or a function of the call's arguments.
             result_tags: not available in this version.
             key: a function of the call's arguments whose result stands for them in the key.
@@ -104,6 +110,16 @@ class Facade:
             version: change it when the function's meaning changes: older results are not found any more.
             negative: exceptions that are results, too, and how long they are kept: ``{LookupError: "10s"}``. A hit raises one like it.
             wait: how long a call waits for another's computation before it computes for itself, unstored. Default: 10 s.
+            stale_if_error: how long after its ttl a result is served if the function raises. Default: not at all.
+            backoff: how long after it raised the function is not called again for the same arguments, by any process: calls are served an
+                old result, or raise `ComputeBackingOff`. Default: 1 s with `stale_if_error`, otherwise not at all.
+            refresh_wait: how long a call that finds a stale result waits for the new one; 0, the default: it is served at once. None: it
+                computes itself, in its own thread or task.
+            compute_timeout: how long a call waits for a computation; then it is served an old result, if `stale_if_error` allows, or
+                raises `ComputeTimeout`. The function runs in a thread of afresh's, or a task, goes on, and its result is stored: it cannot
+                be stopped. Default: as long as it takes.
+            early_refresh: whether one call may compute anew in the last tenth of the ttl, by chance, the more probably the longer the
+                function takes, so that the others never find it expired. With `stale_ttl`, behind the call.
             share: hand out one object to all callers of the near tier, which saves decoding it for each: they must not change it. Results
                 that nobody can change (text, numbers, tuples of these) are shared anyhow.
             near: whether the near tier may keep results.
@@ -115,12 +131,19 @@ class Facade:
         if result_tags is not None:
             raise _not_yet("memoize(result_tags=)")
         check_codec(codec)
+        stale_ttl_ms, stale_if_error_ms = self._stale_ttl_ms(stale_ttl), _capped(duration_ms(stale_if_error, what="stale_if_error"))
         policy = Policy(
             ttl_ms=MAX_TTL_MS if callable(ttl) else self._ttl_ms(ttl),
-            stale_ttl_ms=self._stale_ttl_ms(stale_ttl),
+            stale_ttl_ms=stale_ttl_ms,
             wait_ms=WAIT_MS if wait is MISSING else duration_ms(wait, what="wait"),
             ttl_of=_ttl_of(ttl) if callable(ttl) else None,
             negative=_negative(negative),
+            stale_if_error_ms=stale_if_error_ms,
+            backoff_ms=_backoff_ms(backoff, stale_if_error_ms),
+            refresh_wait_ms=_refresh_wait_ms(refresh_wait, stale_ttl_ms),
+            compute_timeout_ms=None if compute_timeout is MISSING else _positive_ms(compute_timeout, what="compute_timeout"),
+            early_refresh=_checked_bool(early_refresh, what="early_refresh"),
+            jitter=JITTER,
         )
         return memoized(self._engine, Options(policy, tags, key, listed("ignore", ignore), name, version, codec, near, share))
 
@@ -141,12 +164,13 @@ class Facade:
 
         Args:
             ttl: how long a value is fresh. Default: the cache's.
-            stale_ttl: how long after that it may be served while one caller computes a new one. Default: the cache's.
+            stale_ttl: how long after that it may be served while a new one is computed, as for `memoize`. Default: the cache's.
             tags: as for `memoize`; the first parameter stands for one id: ``"sku:{skus}"``.
             name: of the function in keys. Default: module and qualname.
             version: change it when the function's meaning changes.
         """
-        policy = Policy(self._ttl_ms(ttl), self._stale_ttl_ms(stale_ttl))
+        stale_ttl_ms = self._stale_ttl_ms(stale_ttl)
+        policy = Policy(self._ttl_ms(ttl), stale_ttl_ms, refresh_wait_ms=_refresh_wait_ms(MISSING, stale_ttl_ms), jitter=JITTER)
         return memoized_many(self._engine, Options(policy, tags, name=name, version=version))
 
     def bypass(self) -> AbstractContextManager[None]:
@@ -176,12 +200,18 @@ class Facade:
         policy = self._policy if ttl is MISSING else Policy(self._ttl_ms(ttl))
         return Request(namespace.names_of(key), needs, policy, values, "keys", namespace)
 
-    def _computed(self, key: str, ttl: Any, tags: Iterable[str]) -> Request:
+    def _computed(self, key: str, ttl: Any, tags: Iterable[str], stale_ttl: Duration) -> Request:
         """Return the request of `get_or_compute`, whose ttl may be a function of the value."""
-        if not callable(ttl):
-            return self._keyed(key, ttl, tags)
-        request = self._keyed(key, MISSING, tags)
-        return request._replace(policy=Policy(MAX_TTL_MS, ttl_of=_ttl_of(ttl)))
+        stale_ttl_ms = _capped(duration_ms(stale_ttl, what="stale_ttl"))
+        policy = Policy(
+            ttl_ms=MAX_TTL_MS if callable(ttl) else self._ttl_ms(ttl),
+            stale_ttl_ms=stale_ttl_ms,
+            ttl_of=_ttl_of(ttl) if callable(ttl) else None,
+            refresh_wait_ms=_refresh_wait_ms(MISSING, stale_ttl_ms),
+            early_refresh=True,
+            jitter=JITTER,
+        )
+        return self._keyed(key, MISSING, tags)._replace(policy=policy)
 
     def _key_targets(self, keys: Iterable[str]) -> list[Target]:
         namespace = self._engine.namespace
@@ -214,6 +244,36 @@ def _capped(ttl_ms: int) -> int:
 
 def _ttl_of(function: Callable[[Any], Duration]) -> Callable[[Any], int]:
     return lambda value: _capped(duration_ms(function(value), what="ttl"))
+
+
+def _backoff_ms(backoff: Duration, stale_if_error_ms: int) -> int:
+    if backoff is MISSING:
+        return BACKOFF_MS if stale_if_error_ms else 0
+    return _capped(duration_ms(backoff, what="backoff"))
+
+
+def _refresh_wait_ms(refresh_wait: Duration | None, stale_ttl_ms: int) -> int | None:
+    if refresh_wait is MISSING:
+        return 0 if stale_ttl_ms else None
+    if not stale_ttl_ms:
+        msg = f"refresh_wait={refresh_wait!r} is for calls that find a stale result, and without stale_ttl= there is none: give both."
+        raise ConfigurationError(msg)
+    return None if refresh_wait is None else duration_ms(refresh_wait, what="refresh_wait")
+
+
+def _positive_ms(duration: Duration, *, what: str) -> int:
+    duration = duration_ms(duration, what=what)
+    if not duration:
+        msg = f"{what}=0 leaves no time to compute in: give more, or omit it."
+        raise ConfigurationError(msg)
+    return duration
+
+
+def _checked_bool(value: object, *, what: str) -> bool:
+    if not isinstance(value, bool):
+        msg = f"{what}={value!r} must be True or False."
+        raise ConfigurationError(msg)
+    return value
 
 
 def _negative(negative: Mapping[type[Exception], Duration]) -> tuple[tuple[type[Exception], int], ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from afresh.codec.values import SignedPickle
 from afresh.core.canonical import render
+from afresh.core.commits import Behind
 from afresh.core.keys import Key, Namespace, function_id
 from afresh.core.policy import Policy
 from afresh.core.ports import Codec
@@ -92,6 +93,9 @@ class Function:
             "begin": computing.begin,
             "request": self.request,
             "Hit": Hit,
+            "Behind": Behind,
+            "behind": computing.behind,
+            "partial": functools.partial,
             "abandon": computing.abandon,
             "commit": computing.commit,
         }

@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from inspect import Parameter, signature
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
 
 from afresh.core import flows
-from afresh.core.commits import Claim, Result, abandon_many, commit_many
+from afresh.core.commits import Behind, Claim, Result, abandon_many, commit_many
 from afresh.core.keys import Key
 from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request
@@ -21,7 +21,7 @@ from afresh.core.writes import Target
 from afresh.errors import ConfigurationError
 from afresh.function import Function, Options, imitate
 from afresh.runtime import operations
-from afresh.runtime.computing import closing_ports, end_compute, start_compute
+from afresh.runtime.computing import closing_ports, end_compute, start_compute, unless_closed
 from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.run_now import run_now
 from afresh.telemetry.counters import FunctionStats
@@ -30,6 +30,7 @@ __all__ = ["AsyncMany", "Many", "MemoizeMany", "memoized_many"]
 
 P = ParamSpec("P")
 K = TypeVar("K")
+_Call: TypeAlias = Callable[[list[Any]], Any]
 V = TypeVar("V")
 
 
@@ -85,6 +86,9 @@ class _Batches:
     def _stamp(self) -> str:
         return self._function.engine.namespace.tag_of(self.tag).key
 
+    def _call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], ids: list[Any]) -> Any:
+        return self._function.fn(ids, *args, **kwargs)
+
     def _checked(self, computed: Any) -> Mapping[Any, Any]:
         if not isinstance(computed, Mapping):
             msg = f"{self._function.name} must return a mapping from ids to values, not {type(computed).__name__}."
@@ -93,14 +97,17 @@ class _Batches:
 
 
 class _Sorted:
-    """What a batch got: values, claims to compute, and ids that others compute."""
+    """What a batch got: values, claims to compute, now or `later` behind the caller, and ids that others compute."""
 
-    def __init__(self, engine: Engine, ids: Sequence[Any], got: Sequence[Hit | Claim | None]) -> None:
+    def __init__(self, engine: Engine, ids: Sequence[Any], got: Sequence[Hit | Claim | Behind | None]) -> None:
         self._engine = engine
         pairs = list(zip(ids, got, strict=True))
         self.values = {each: hit.value for each, hit in pairs if isinstance(hit, Hit)}
         self.claims = {each: claim for each, claim in pairs if isinstance(claim, Claim)}
         self.pending = [each for each, nothing in pairs if nothing is None]
+        duties = {each: duty for each, duty in pairs if isinstance(duty, Behind)}
+        self.values |= {each: duty.hit.value for each, duty in duties.items() if duty.hit is not None}
+        self.later = {each: duty.claim for each, duty in duties.items()}
 
     def start_compute(self, *, is_task: bool) -> None:
         for claim in self.claims.values():
@@ -129,20 +136,32 @@ class Many(_Batches, Generic[K, V, P]):
             return _in_order(requests, self._checked(self._function.fn(list(requests), *args, **kwargs))) if requests else {}
         engine = self._function.engine
         ports = engine.sync_ports()
-        compute = functools.partial(self._compute, ports, args, kwargs)
+        call = functools.partial(self._call, args, kwargs)
+        compute = functools.partial(self._compute, ports, call)
         batch = _Sorted(engine, list(requests), run_now(flows.obtain_many(ports, list(requests.values()))))
+        if batch.later:
+            later = _Sorted(engine, list(batch.later), list(batch.later.values()))
+            if engine.background.start(functools.partial(self._compute_behind, ports, call, later)) is None:
+                run_now(abandon_many(ports, list(batch.later.values())))
         values = {**batch.values, **compute(batch)}
         for each in batch.pending:
             alone = _Sorted(engine, [each], [run_now(flows.obtain(ports, requests[each]))])
             values |= {**alone.values, **compute(alone)}
         return _in_order(requests, values)
 
-    def _compute(self, ports: Ports, args: Any, kwargs: Any, batch: _Sorted) -> Mapping[Any, Any]:
+    def _compute_behind(self, ports: Ports, call: _Call, batch: _Sorted) -> None:
+        engine, claims = self._function.engine, list(batch.claims.values())
+        try:
+            self._compute(ports, lambda ids: unless_closed(engine, claims, functools.partial(call, ids)), batch)
+        except Exception as error:  # noqa: BLE001  whatever it is, its caller has gone
+            engine.counters.failed(self._function.name, error)
+
+    def _compute(self, ports: Ports, call: _Call, batch: _Sorted) -> Mapping[Any, Any]:
         if not batch.claims:
             return {}
         batch.start_compute(is_task=False)
         try:
-            computed = self._checked(self._function.fn(list(batch.claims), *args, **kwargs))
+            computed = self._checked(call(list(batch.claims)))
             results, left_out = batch.split(computed)
         except BaseException:
             batch.end_compute()
@@ -188,20 +207,30 @@ class AsyncMany(_Batches, Generic[K, V, P]):
             return _in_order(requests, self._checked(await self._function.fn(list(requests), *args, **kwargs))) if requests else {}
         engine = self._function.engine
         ports = engine.async_ports()
-        compute = functools.partial(self._compute, ports, args, kwargs)
+        call = functools.partial(self._call, args, kwargs)
+        compute = functools.partial(self._compute, ports, call)
         batch = _Sorted(engine, list(requests), await flows.obtain_many(ports, list(requests.values())))
+        if batch.later:
+            later = _Sorted(engine, list(batch.later), list(batch.later.values()))
+            engine.background.start_task(self._compute_behind(ports, call, later))
         values = {**batch.values, **await compute(batch)}
         for each in batch.pending:
             alone = _Sorted(engine, [each], [await flows.obtain(ports, requests[each])])
             values |= {**alone.values, **await compute(alone)}
         return _in_order(requests, values)
 
-    async def _compute(self, ports: Ports, args: Any, kwargs: Any, batch: _Sorted) -> Mapping[Any, Any]:
+    async def _compute_behind(self, ports: Ports, call: _Call, batch: _Sorted) -> None:
+        try:
+            await self._compute(ports, call, batch)
+        except Exception as error:  # noqa: BLE001  whatever it is, its caller has gone
+            self._function.engine.counters.failed(self._function.name, error)
+
+    async def _compute(self, ports: Ports, call: _Call, batch: _Sorted) -> Mapping[Any, Any]:
         if not batch.claims:
             return {}
         batch.start_compute(is_task=True)
         try:
-            computed = self._checked(await self._function.fn(list(batch.claims), *args, **kwargs))
+            computed = self._checked(await call(list(batch.claims)))
             results, left_out = batch.split(computed)
         except BaseException as error:
             batch.end_compute()

@@ -8,11 +8,15 @@ The generated code is a dozen lines whatever the function::
         _afresh_got = _afresh_begin(_afresh_request((user_id, lang)))
         if _afresh_got.__class__ is _afresh_Hit:
             return _afresh_got.value
+        if _afresh_got.__class__ is _afresh_Behind:
+            return _afresh_behind(_afresh_got, _afresh_partial(_afresh_fn, user_id, lang=lang))
         try:
             _afresh_value = _afresh_fn(user_id, lang=lang)
         except BaseException as _afresh_error:
-            _afresh_abandon(_afresh_got, _afresh_error)
-            raise
+            _afresh_kept = _afresh_abandon(_afresh_got, _afresh_error)
+            if _afresh_kept is None:
+                raise
+            return _afresh_kept.value
         _afresh_commit(_afresh_got, _afresh_value)
         return _afresh_value
 
@@ -39,11 +43,15 @@ _BODY = """\
     _afresh_got = {w}_afresh_begin(_afresh_request(({values})))
     if _afresh_got.__class__ is _afresh_Hit:
         return _afresh_got.value
+    if _afresh_got.__class__ is _afresh_Behind:
+        return {w}_afresh_behind(_afresh_got, _afresh_partial(_afresh_fn, {forwarded}))
     try:
         _afresh_value = {w}_afresh_fn({forwarded})
     except BaseException as _afresh_error:
-        {w}_afresh_abandon(_afresh_got, _afresh_error)
-        raise
+        _afresh_kept = {w}_afresh_abandon(_afresh_got, _afresh_error)
+        if _afresh_kept is None:
+            raise
+        return _afresh_kept.value
     {w}_afresh_commit(_afresh_got, _afresh_value)
     return _afresh_value
 """
@@ -119,7 +127,8 @@ def generate(
         spelling: of the user's function.
         name: for tracebacks and error messages about arguments.
         is_async: make a coroutine function.
-        names: what the body needs: ``bypassed``, ``fn``, ``begin``, ``request``, ``Hit``, ``abandon``, ``commit``.
+        names: what the body needs: ``bypassed``, ``fn``, ``begin``, ``request``, ``Hit``, ``Behind``, ``behind``, ``partial``,
+            ``abandon``, ``commit``.
     """
     shown = name if name.isidentifier() else "memoized"
     fields = spelling.fields() | {"name": shown, "a": "async " if is_async else "", "w": "await " if is_async else ""}

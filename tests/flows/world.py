@@ -127,8 +127,8 @@ class SteppedFlights:
     def follow(self, key: str, arrived: int, /) -> Seat | None:
         return self._taken(self.table.follow(key, arrived, None, blocks=False))
 
-    def enter(self, key: str, arrived: int, /) -> Flight | Seat | None:
-        return self._taken(self.table.enter(key, arrived, None, blocks=False))
+    def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
+        return self._taken(self.table.enter(key, arrived, None, blocks=False, refreshes=refreshes))
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         woken: list[None] = []

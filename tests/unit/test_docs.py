@@ -83,7 +83,7 @@ def test_the_tree_of_exceptions_is_as_it_is_drawn() -> None:
         drawn[name] = branch[-2] if len(branch) > 1 else "Exception"
     public = [getattr(errors, name) for name in errors.__all__]
 
-    assert drawn == {cls.__name__: cls.__base__.__name__ for cls in public if issubclass(cls, errors.AfreshError)}
+    assert drawn == {cls.__name__: cls.__bases__[0].__name__ for cls in public if issubclass(cls, errors.AfreshError)}
     assert "::: afresh.errors" in (ROOT / "docs/reference/errors.md").read_text()
 
 

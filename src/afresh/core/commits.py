@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from afresh.core.envelope import FOR_EVER, Flag, pack_prefix, parse
-from afresh.core.ops import Abandon, Commit, Extend, Op
-from afresh.core.policy import LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms
+from afresh.core.envelope import FOR_EVER, Entry, Flag, pack_prefix, parse
+from afresh.core.failures import failure_record
+from afresh.core.ops import Abandon, Commit, Extend, Fail, Op
+from afresh.core.policy import LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms, jittered_ms
 from afresh.core.ports import Encoded, Flight, Ports
-from afresh.core.reads import Request, stamp_reads
+from afresh.core.reads import Hit, Request, stamp_reads
 from afresh.errors import StoreError, UnencodableValue
 
-__all__ = ["Claim", "Result", "abandon", "abandon_many", "commit", "commit_many", "envelope_of", "release"]
+__all__ = ["Behind", "Claim", "Result", "abandon", "abandon_many", "commit", "commit_many", "envelope_of", "fail", "release"]
 
 
 @dataclass(slots=True)
@@ -21,9 +22,14 @@ class Claim:
     """The duty to compute.
 
     Attributes:
+        request: what for.
+        flight: that others may wait in; None if nobody does.
         mark: our lease, if we got it.
         vector: the stamps from before, None if the result must not be stored.
+        started_us: when the compute began.
         token: from before the claim, to fill the near tier with; None if it is not to be.
+        kept: the old entry to serve if the compute raises.
+        is_left: the caller has gone: nobody is told what the compute returns or raises.
     """
 
     renewed_every_ms: ClassVar[int] = LEASE_RENEWAL_MS
@@ -35,6 +41,8 @@ class Claim:
     vector: bytes | None
     started_us: int
     token: Any = None
+    kept: Entry | None = None
+    is_left: bool = False
 
     def renewal(self) -> Sequence[Extend]:
         """Return what lets its lease live on, if it is still ours."""
@@ -42,6 +50,17 @@ class Claim:
 
     def renewed(self, replies: Sequence[object], sent_us: int, /) -> None:
         """Take note of nothing: the commit finds out whose the lease is."""
+
+
+class Behind(NamedTuple):
+    """The duty to have a value computed by somebody else, and to wait for that no longer than `wait_ms`.
+
+    Then the caller takes the `hit`, if there is one; else what is kept, or an error.
+    """
+
+    claim: Claim
+    hit: Hit | None
+    wait_ms: int
 
 
 @dataclass(slots=True)
@@ -94,7 +113,8 @@ def _seal(ports: Ports, result: Result) -> None:
         return
     is_negative = result.negative_ttl_ms is not None
     try:
-        result.ttl_ms = result.negative_ttl_ms if is_negative else request.policy.ttl_for(result.value)
+        ttl_ms = result.negative_ttl_ms if is_negative else request.policy.ttl_for(result.value)
+        result.ttl_ms = jittered_ms(ttl_ms, request.policy.jitter, ports.rand())
         encoded = request.values.encode(result.value)
         flags = Flag.NEGATIVE if is_negative else 0
         result.envelope = envelope_of(ports, request, encoded, claim.vector, ttl_ms=result.ttl_ms, cost_us=cost_us, flags=flags)
@@ -134,8 +154,8 @@ async def _store(ports: Ports, results: Sequence[Result]) -> None:
     """Commit each under its lease. One that was stored is proven if, after it, every stamp was still what the claim had read."""
     ops: list[Op] = []
     for result in results:
-        names, stale_ttl_ms = result.claim.request.names, result.claim.request.policy.stale_ttl_ms
-        px_ms = hard_ttl_ms(result.ttl_ms, 0 if result.negative_ttl_ms is not None else stale_ttl_ms)
+        names, kept_ms = result.claim.request.names, result.claim.request.policy.kept_ms
+        px_ms = hard_ttl_ms(result.ttl_ms, 0 if result.negative_ttl_ms is not None else kept_ms)
         assert result.claim.mark is not None
         assert result.envelope is not None
         ops.append(Commit(names.value, names.lease, result.claim.mark, result.envelope, px_ms))
@@ -180,6 +200,25 @@ async def abandon_many(ports: Ports, claims: Sequence[Claim]) -> None:
         if claim.flight is not None:
             claim.flight.finish(None)
     await release(ports, claims)
+
+
+async def fail(ports: Ports, claim: Claim, error: Exception) -> None:
+    """Give a claim up because compute raised, and hold others back for the policy's back-off. Cost: at most 1 round trip.
+
+    Those who called before the compute began share its failure; others find the record.
+    """
+    record = failure_record(claim.vector or b"", error)
+    stored: object = 0
+    try:
+        if claim.mark is not None and claim.vector is not None:
+            (stored,) = await ports.store.flight([Fail(claim.request.names.lease, claim.mark, record, claim.request.policy.backoff_ms)])
+    except StoreError as failure:
+        stored = failure
+    finally:
+        if isinstance(stored, StoreError):
+            ports.events.suppressed("abandon", stored)
+        if claim.flight is not None:
+            claim.flight.finish(record if stored == 1 else None)
 
 
 async def release(ports: Ports, claims: Sequence[Claim]) -> None:

@@ -2,29 +2,35 @@
 
 States, by the age of a valid entry (`created` to `fresh until` is its ttl)::
 
-    fresh ──▶ stale ──▶ expired
+    fresh ──▶ refresh-due ──▶ stale ──▶ expired
       └─ any of them, once a stamp differs: miss (an invalidated value is never served, however young)
 
-The early refresh comes between fresh and stale (`refresh-due`) when policies ask for it.
+An entry is *refresh-due* to a reader by chance, the more probably the less is left of its ttl and the longer its compute took: XFetch
+(Vattani, Chierichetti, Lowenstein: Optimal Probabilistic Cache Stampede Prevention, VLDB 2015) with β = 1, but not before the last tenth
+of the ttl, so that a compute that takes as long as its value lives is not repeated all the time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from math import inf
+from math import inf, log
 from typing import NamedTuple
 
-from afresh.core.envelope import FOR_EVER, SEEN_BYTES, Entry, has_tags, parse
+from afresh.core.envelope import FOR_EVER, SEEN_BYTES, Entry, Flag, has_tags, parse
 from afresh.core.stamps import Needs, dirty_until_ms
 
-__all__ = ["Cause", "State", "Verdict", "classify", "fresh_for_ms", "undeclared"]
+__all__ = ["Cause", "State", "Verdict", "classify", "fresh_for_ms", "is_kept", "undeclared"]
+
+# An early refresh takes place in the last such part of the ttl.
+_EARLY = 10
 
 
 class State(StrEnum):
     """Freshness of what was found."""
 
     FRESH = "fresh"
+    REFRESH_DUE = "refresh-due"
     STALE = "stale"
     EXPIRED = "expired"
     MISS = "miss"
@@ -43,15 +49,25 @@ class Cause(StrEnum):
     UNDECODABLE = "undecodable"
     UNAVAILABLE = "unavailable"
     BYPASS = "bypass"
+    BACKING_OFF = "backing off"
 
 
 class Verdict(NamedTuple):
-    """What was found. `cause` is set unless the entry may be served; `found` are the bytes there that are no entry."""
+    """What was found.
+
+    Attributes:
+        state: how fresh it is.
+        cause: why it may not be served; None if it may.
+        entry: what is there, served or not.
+        found: the bytes there that are no entry.
+        vector: the stamps that the reader needs, as they are now; None if one is missing or marked.
+    """
 
     state: State
     cause: Cause | None
     entry: Entry | None
     found: bytes = b""
+    vector: bytes | None = None
 
     @property
     def seen(self) -> bytes:
@@ -76,6 +92,7 @@ def classify(
     now_ms: int,
     stale_ttl_ms: int = 0,
     others: Mapping[bytes, object] | None = None,
+    rand: float = 1.0,
 ) -> Verdict:
     """Decide what the bytes under a value key are to this caller.
 
@@ -89,34 +106,56 @@ def classify(
         now_ms: the server's time.
         stale_ttl_ms: how long after its ttl the caller would take the entry.
         others: the stamps of `undeclared` tags, by hash.
+        rand: a number in (0, 1] for the early refresh; 1: no early refresh.
     """
-    verdict = _classify(raw, stamps, needs, schema=schema, now_ms=now_ms, stale_ttl_ms=stale_ttl_ms, others=others or {})
+    verdict = _classify(raw, stamps, needs, schema, others or {})
     if verdict.cause is not None and any(dirty_until_ms(stamp) > now_ms for stamp in (*stamps, *(others or {}).values())):
         return verdict._replace(state=State.MISS, cause=Cause.DIRTY)
-    return verdict
+    if verdict.cause is not None or verdict.entry is None:
+        return verdict
+    state = _freshness(verdict.entry, now_ms, stale_ttl_ms, rand)
+    return verdict if state is State.FRESH else verdict._replace(state=state, cause=Cause.EXPIRED if state is State.EXPIRED else None)
 
 
-def _classify(
-    raw: object, stamps: Sequence[object], needs: Needs, *, schema: int, now_ms: int, stale_ttl_ms: int, others: Mapping[bytes, object]
-) -> Verdict:
+def _classify(raw: object, stamps: Sequence[object], needs: Needs, schema: int, others: Mapping[bytes, object]) -> Verdict:
+    """Decide whether there is a valid entry, whatever its age."""
+    vector = needs.vector(stamps)
     entry = parse(raw) if isinstance(raw, bytes) else None
     if entry is None:
         if raw is None:
-            return Verdict(State.MISS, Cause.COLD, None)
+            return Verdict(State.MISS, Cause.COLD, None, vector=vector)
         # Bytes of somebody else's, or, where the store refused to GET it, a list or a hash.
-        return Verdict(State.MISS, Cause.FOREIGN, None, raw if isinstance(raw, bytes) else b"")
+        return Verdict(State.MISS, Cause.FOREIGN, None, raw if isinstance(raw, bytes) else b"", vector)
     if entry.schema != schema:
-        return Verdict(State.MISS, Cause.SCHEMA, entry)
-    if entry.vector != needs.vector(stamps) or entry.flags & 3 != needs.flags:
+        return Verdict(State.MISS, Cause.SCHEMA, entry, vector=vector)
+    if entry.vector != vector or entry.flags & 3 != needs.flags:
         cause = _mismatch(entry, stamps, needs, others)
         if cause is not None:
-            return Verdict(State.MISS, cause, entry)
+            return Verdict(State.MISS, cause, entry, vector=vector)
+    return Verdict(State.FRESH, None, entry, vector=vector)
+
+
+def _freshness(entry: Entry, now_ms: int, stale_ttl_ms: int, rand: float) -> State:
+    """Return the state of a valid entry. One that holds an exception is neither refreshed early nor served stale."""
     fresh_ms = fresh_for_ms(entry, now_ms)
+    is_negative = entry.flags & Flag.NEGATIVE
     if fresh_ms > 0:
-        return Verdict(State.FRESH, None, entry)
-    if fresh_ms + stale_ttl_ms > 0:
-        return Verdict(State.STALE, None, entry)
-    return Verdict(State.EXPIRED, Cause.EXPIRED, entry)
+        return State.REFRESH_DUE if not is_negative and _is_refresh_due(entry, fresh_ms, rand) else State.FRESH
+    return State.STALE if fresh_ms + stale_ttl_ms > 0 and not is_negative else State.EXPIRED
+
+
+def _is_refresh_due(entry: Entry, fresh_ms: float, rand: float) -> bool:
+    if rand == 1 or fresh_ms * _EARLY > entry.fresh_until_ms - entry.created_ms:
+        return False
+    return fresh_ms * 1000 <= -entry.cost_us * log(rand)
+
+
+def is_kept(verdict: Verdict, *, now_ms: int, kept_ms: int) -> bool:
+    """Say whether what was found may be served to somebody whose compute raised, `kept_ms` after its ttl at the latest."""
+    entry = verdict.entry
+    if entry is None or verdict.cause not in {None, Cause.EXPIRED} or entry.flags & Flag.NEGATIVE:
+        return False
+    return verdict.cause is None or fresh_for_ms(entry, now_ms) + kept_ms > 0
 
 
 def fresh_for_ms(entry: Entry, now_ms: int) -> float:

@@ -1,7 +1,7 @@
 """Read, claim, commit, abandon: the protocol of one entry, written once for threads, tasks and step tests.
 
-A caller *obtains*: it ends with a `Hit`, or with a `Claim` and computes. Then it *commits* the value or *abandons* the claim.
-The user's compute never runs in here.
+A caller *obtains*: it ends with a `Hit`, or with a `Claim` and computes, or with a claim that somebody is to compute `Behind` it. Then
+the value is *committed* or the claim *abandoned*. The user's compute never runs in here.
 
 Rules, each with the race that it closes:
 
@@ -15,121 +15,197 @@ Rules, each with the race that it closes:
    what the first of them gets; so do those who depend on a tag that the entry does not carry, since nobody has looked at its stamp.
 5. What is shared with others is read from the server with all its stamps. Only a caller's own first look may be answered by the near tier,
    or make use of what that holds.
-6. Once the server failed, a call asks it nothing more: it computes, stores nothing, and followers share by rule 4.
+6. Once the server failed, a call asks it nothing more: it computes, stores nothing, and followers share by rule 4. Who has something to
+   serve does not even compute.
+7. A failure counts only under the stamps that its compute began with (core/failures.py), and is shared by rule 4 as values are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from afresh.core.commits import Claim, abandon, commit, release
-from afresh.core.decide import Cause, Verdict
-from afresh.core.envelope import parse
+from afresh.core.commits import Behind, Claim, abandon, commit, release
+from afresh.core.decide import Cause, State, Verdict, is_kept
+from afresh.core.envelope import Entry, parse
+from afresh.core.failures import MARK_BYTES, digest_of, is_failure, refusal
 from afresh.core.ops import Claim as ClaimOp, Seize, Stamp
 from afresh.core.policy import POLL_MS, tag_ttl_ms
 from afresh.core.ports import Flight, Outcome, Ports
-from afresh.core.reads import Hit, Request, fetch, fetch_many, fill_token, hit_of, read
+from afresh.core.reads import Hit, Request, fetch, fetch_many, fill_token, hit_kept, hit_of, read
 from afresh.core.stamps import STAMP_BYTES, Needs
-from afresh.errors import StoreError, UndecodablePayload
+from afresh.errors import ComputeTimeout, StoreError, UndecodablePayload
 
-__all__ = ["Claim", "abandon", "commit", "new_stamps", "obtain", "obtain_many", "seize"]
+__all__ = ["Behind", "Claim", "abandon", "commit", "new_stamps", "obtain", "obtain_many", "seize"]
 
-MARK_BYTES = 8
+# The part of a mark that is the claim's own; the rest is what the last compute took.
+_NUMBER_BYTES = 8
 # What makes a lease useless, since what is computed will not be stored: it would only keep other processes waiting.
 _UNSTORED = frozenset((Cause.UNAVAILABLE, Cause.DIRTY))
 
 
-async def obtain(ports: Ports, request: Request) -> Hit | Claim:
+async def obtain(ports: Ports, request: Request) -> Hit | Claim | Behind:
     """Return the value, or the duty to compute it.
 
     Cost: a hit, 1 round trip; a miss, 2 (and 1 for the commit). While somebody else computes, it waits for at most the policy's
     `wait_ms` and then claims without a flight and without storing.
+
+    Raises:
+        ComputeBackingOff: if a compute raised a moment ago, and there is nothing to serve.
+        ComputeTimeout: if somebody else's compute takes longer than this call waits for any.
     """
-    deadline_us = ports.clock.ticks_us() + 1000 * request.policy.wait_ms
+    deadline_us = ports.clock.ticks_us() + 1000 * request.policy.longest_wait_ms
     key, arrived = request.names.value, ports.flights.arrive()
-    # Who would take a stale entry must look first; anybody else gains nothing by looking while the entry is being computed.
-    seat = ports.flights.follow(key, arrived) if not request.policy.stale_ttl_ms else None
+    seat = ports.flights.follow(key, arrived)
     while True:
         if seat is None:
             hit, verdict = await fetch(ports, request)
-            if hit is not None and not hit.stale:
-                ports.events.hit(request.owner, near=hit.near)
-                return hit
-            place = ports.flights.enter(key, arrived)
+            if hit is not None and verdict.state is State.FRESH:
+                return _served(ports, request, hit)
+            place = ports.flights.enter(key, arrived, refreshes=hit is not None)
+            if place is not None and place.leads:
+                return await _lead(ports, _Wanted(request, place, verdict, _new_mark(ports, verdict), hit), deadline_us)
+            if hit is not None:
+                return _served(ports, request, hit)
             if place is None:
                 return _alone(ports, request, verdict.cause)
-            if place.leads:
-                return await _lead(ports, request, place, verdict, hit, deadline_us)
-            if hit is not None:
-                ports.events.hit(request.owner, stale=True)
-                return hit
             seat = place
         outcome = await ports.flights.wait(seat, (deadline_us - ports.clock.ticks_us()) / 1000)
+        if outcome is None:
+            return await _waited(ports, request) or _alone(ports, request, Cause.BYPASS)
         if (got := _shared(ports, request, outcome)) is not None:
             return got
         seat = None
 
 
-def _shared(ports: Ports, request: Request, outcome: Outcome | None) -> Hit | Claim | None:
+async def _waited(ports: Ports, request: Request) -> Hit | None:
+    """Return what a caller gets whose time is up: None if it may compute for itself.
+
+    Raises:
+        ComputeTimeout: if it may not, and there is nothing to serve.
+    """
+    if request.policy.compute_timeout_ms is None:
+        return None
+    hit, verdict = await read(ports, request)
+    if hit is None and (entry := _kept(ports, request, verdict)) is not None:
+        hit = hit_kept(request, entry)
+    if hit is None:
+        ports.events.miss(request.owner, Cause.BYPASS)
+        raise ComputeTimeout(request.owner, request.policy.compute_timeout_ms / 1000)
+    return _served(ports, request, hit)
+
+
+def _served(ports: Ports, request: Request, hit: Hit) -> Hit:
+    ports.events.hit(request.owner, stale=hit.stale, near=hit.near)
+    return hit
+
+
+def _shared(ports: Ports, request: Request, outcome: Outcome) -> Hit | Claim | Behind | None:
     """What a follower makes of a flight's end: the value, a duty of its own, or None to look again."""
-    if outcome is None or outcome.alone:
+    if outcome.alone:
         return _alone(ports, request, Cause.BYPASS)
-    entry = parse(outcome.envelope) if outcome.envelope is not None else None
+    if outcome.envelope is None:
+        return None
+    if is_failure(outcome.envelope):
+        ports.events.miss(request.owner, Cause.BACKING_OFF)
+        raise refusal(request.owner, outcome.envelope)
+    entry = parse(outcome.envelope)
     if entry is None or entry.schema != request.values.schema or not request.needs.are_covered_by(entry):
         return None
     try:
         hit = hit_of(request, entry)
     except UndecodablePayload:
         return None
-    ports.events.hit(request.owner)
-    return hit
+    hit.stale = entry.created_ms < entry.fresh_until_ms <= ports.clock.now_ms()
+    return _served(ports, request, hit)
 
 
-def _alone(ports: Ports, request: Request, cause: Cause | None) -> Claim:
-    ports.events.miss(request.owner, cause or Cause.BYPASS)
-    return Claim(request, None, None, None, ports.clock.ticks_us())
+def _alone(ports: Ports, request: Request, cause: Cause | None) -> Claim | Behind:
+    return _duty(ports, Claim(request, None, None, None, ports.clock.ticks_us()), cause or Cause.BYPASS)
 
 
-async def _lead(ports: Ports, request: Request, flight: Flight, verdict: Verdict, hit: Hit | None, deadline_us: int) -> Hit | Claim:
+def _duty(ports: Ports, claim: Claim, cause: Cause, hit: Hit | None = None) -> Claim | Behind:
+    """Return the claim for the caller to compute, or to have it computed behind it, as its policy says."""
+    request = claim.request
+    policy = request.policy
+    if hit is not None and policy.refresh_wait_ms is not None:
+        return Behind(claim, _served(ports, request, hit), policy.refresh_wait_ms)
+    ports.events.miss(request.owner, cause)
+    return claim if policy.compute_timeout_ms is None else Behind(claim, None, policy.compute_timeout_ms)
+
+
+async def _lead(ports: Ports, wanted: _Wanted, deadline_us: int) -> Hit | Claim | Behind:
     """Claim the lease, or wait for who has it; whatever happens, the flight is finished or belongs to the claim returned."""
-    mark = _new_mark(ports, verdict)
-    pause_ms = 0.0
+    request, flight = wanted.request, wanted.flight
     try:
-        while True:
-            got = await _claim(ports, request, flight, verdict, mark)
-            if isinstance(got, Claim):
-                return got
-            if got and hit is not None:  # somebody computes, and there is a stale value to serve meanwhile
-                flight.finish(None)
-                ports.events.hit(request.owner, stale=True)
-                return hit
-            left_ms = (deadline_us - ports.clock.ticks_us()) / 1000
-            if left_ms <= 0:
-                return _computing(ports, request, flight, Cause.BYPASS)
-            if got:
-                pause_ms = _next_pause_ms(pause_ms, int.from_bytes(got[MARK_BYTES:], "little"))
-                await ports.clock.sleep_ms(min(pause_ms, left_ms))
-            flight.mark()
-            hit, verdict = await read(ports, request)
-            if hit is not None and not hit.stale:
-                assert verdict.entry is not None
-                flight.finish(verdict.entry.raw)
-                ports.events.hit(request.owner)
-                return hit
+        got = await _claim_or_serve(ports, wanted, deadline_us)
     except GeneratorExit:  # a coroutine that is being closed must not suspend: the lease, if there is one, lapses
         flight.finish(None)
         raise
     except BaseException:
         flight.finish(None)
-        await release(ports, [Claim(request, None, mark, None, 0)])
+        await release(ports, [Claim(request, None, wanted.mark, None, 0)])
         raise
+    if isinstance(got, bytes):
+        ports.events.miss(request.owner, Cause.BACKING_OFF)
+        raise refusal(request.owner, got)
+    return got
+
+
+async def _claim_or_serve(ports: Ports, wanted: _Wanted, deadline_us: int) -> Hit | Claim | Behind | bytes:
+    """Do what `_lead` does; where a compute failed a moment ago, return the entry to serve, or the record of the failure."""
+    request, flight = wanted.request, wanted.flight
+    pause_ms = 0.0
+    looked_for_all = False  # since the calls began that take part in the flight
+    while True:
+        got = await _claim(ports, wanted)
+        hit = wanted.hit
+        if hit is not None and got and not (isinstance(got, Claim) and got.mark is not None):
+            flight.finish(None)  # somebody else computes, or nobody could store
+            return _served(ports, request, hit)
+        if isinstance(got, Claim):
+            return _duty(ports, got, _cause(got, wanted.verdict), hit)
+        left_ms = (deadline_us - ports.clock.ticks_us()) / 1000
+        if is_failure(got):
+            if looked_for_all:
+                return _backed_off(ports, wanted, got)
+        elif left_ms <= 0:
+            if (served := await _waited(ports, request)) is not None:
+                flight.finish(None)
+                return served
+            return _duty(ports, _computing(ports, wanted), Cause.BYPASS)
+        elif got:
+            pause_ms = _next_pause_ms(pause_ms, int.from_bytes(got[_NUMBER_BYTES:], "little"))
+            await ports.clock.sleep_ms(min(pause_ms, left_ms))
+        flight.mark()
+        looked_for_all = True
+        hit, verdict = await read(ports, request)
+        if hit is not None and not hit.stale:
+            assert verdict.entry is not None
+            flight.finish(verdict.entry.raw)
+            return _served(ports, request, hit)
+        wanted = wanted._replace(verdict=verdict, hit=hit)
+
+
+def _backed_off(ports: Ports, wanted: _Wanted, record: bytes) -> Hit | bytes:
+    """Share the old entry that may be served where a compute failed, or the failure."""
+    entry = _kept(ports, wanted.request, wanted.verdict)
+    hit = None if entry is None else hit_kept(wanted.request, entry)
+    if entry is None or hit is None:
+        wanted.flight.finish(record)
+        return record
+    wanted.flight.finish(entry.raw)
+    return _served(ports, wanted.request, hit)
+
+
+def _kept(ports: Ports, request: Request, verdict: Verdict) -> Entry | None:
+    return verdict.entry if is_kept(verdict, now_ms=ports.clock.now_ms(), kept_ms=request.policy.stale_if_error_ms) else None
 
 
 def _new_mark(ports: Ports, verdict: Verdict) -> bytes:
     """Return a claim's mark: a number of its own, and what the last compute took in ms, for those who will wait."""
     cost_ms = verdict.entry.cost_us // 1000 if verdict.entry else 0
-    return ports.token(MARK_BYTES) + cost_ms.to_bytes(4, "little")
+    return ports.token(_NUMBER_BYTES) + cost_ms.to_bytes(MARK_BYTES - _NUMBER_BYTES, "little")
 
 
 def _next_pause_ms(last_ms: float, cost_ms: int) -> float:
@@ -139,20 +215,32 @@ def _next_pause_ms(last_ms: float, cost_ms: int) -> float:
     return shortest if last_ms > longest else min(longest, 2 * last_ms)
 
 
-async def _claim(ports: Ports, request: Request, flight: Flight, verdict: Verdict, mark: bytes) -> Claim | bytes:
+class _Wanted(NamedTuple):
+    """What a leader claims: under which mark, and what it could serve instead."""
+
+    request: Request
+    flight: Flight
+    verdict: Verdict
+    mark: bytes
+    hit: Hit | None
+
+
+async def _claim(ports: Ports, wanted: _Wanted) -> Claim | bytes:
     """Return the claim; or the mark of who holds the lease; or b"" if the entry has changed and must be read again."""
-    return (await _claim_many(ports, [(request, flight, verdict, mark)]))[0]
+    return (await _claim_many(ports, [wanted]))[0]
 
 
-async def _claim_many(ports: Ports, wanted: Sequence[tuple[Request, Flight, Verdict, bytes]]) -> list[Claim | bytes]:
+async def _claim_many(ports: Ports, wanted: Sequence[_Wanted]) -> list[Claim | bytes]:
     """Claim for several requests of one policy, in one write."""
     claiming = {
-        request.names.value: ClaimOp(request.names.value, request.names.lease, verdict.seen, mark, ports.lease_ms)
-        for request, _, verdict, mark in wanted
+        request.names.value: ClaimOp(
+            request.names.value, request.names.lease, verdict.seen, mark, ports.lease_ms, digest_of(verdict.vector)
+        )
+        for request, _, verdict, mark, _ in wanted
         if verdict.cause not in _UNSTORED
     }
-    stamping = {op.key: op for request, _, _, _ in wanted for op in _stamping(ports, request) if request.names.value in claiming}
-    token = fill_token(ports, wanted[0][0])
+    stamping = {op.key: op for each in wanted for op in _stamping(ports, each.request) if each.request.names.value in claiming}
+    token = fill_token(ports, wanted[0].request)
     asked: list[str] = [*claiming, *stamping]
     replies: Sequence[object]
     try:
@@ -160,35 +248,37 @@ async def _claim_many(ports: Ports, wanted: Sequence[tuple[Request, Flight, Verd
     except StoreError as error:
         replies = [error] * len(asked)
     told = dict(zip(asked, replies, strict=True))
-    return [_claimed(ports, *each, told, token) for each in wanted]
+    return [_claimed(ports, each, told, token) for each in wanted]
 
 
-def _claimed(
-    ports: Ports, request: Request, flight: Flight, verdict: Verdict, mark: bytes, told: Mapping[str, object], token: Any
-) -> Claim | bytes:
-    answer = told.get(request.names.value)
+def _claimed(ports: Ports, wanted: _Wanted, told: Mapping[str, object], token: Any) -> Claim | bytes:
+    answer = told.get(wanted.request.names.value)
     if isinstance(answer, StoreError):  # full or read-only, or not there: nobody can claim, nothing can be stored
         ports.events.suppressed("claim", answer)
     if not isinstance(answer, list):
-        return _computing(ports, request, flight, Cause.DIRTY if verdict.cause is Cause.DIRTY else Cause.UNAVAILABLE)
+        return _computing(ports, wanted)
     if answer[0] == 1:
-        needs = request.needs
+        needs = wanted.request.needs
         vector = needs.vector([told[tag.key] for tag in needs.tags]) if needs.is_storable else None
-        return _computing(ports, request, flight, verdict.cause or Cause.EXPIRED, mark, vector, token)
+        return _computing(ports, wanted, wanted.mark, vector, token)
     return bytes(answer[1]) if answer[0] == 2 else b""
 
 
+def _computing(ports: Ports, wanted: _Wanted, mark: bytes | None = None, vector: bytes | None = None, token: Any = None) -> Claim:
+    wanted.flight.mark()
+    kept = _kept(ports, wanted.request, wanted.verdict)
+    return Claim(wanted.request, wanted.flight, mark, vector, ports.clock.ticks_us(), token, kept)
+
+
+def _cause(claim: Claim, verdict: Verdict) -> Cause:
+    if claim.mark is None:
+        return Cause.DIRTY if verdict.cause is Cause.DIRTY else Cause.UNAVAILABLE
+    return verdict.cause or Cause.EXPIRED
+
+
 def _stamping(ports: Ports, request: Request) -> list[Stamp]:
-    px_ms = tag_ttl_ms(request.policy.longest_ttl_ms, request.policy.stale_ttl_ms)
+    px_ms = tag_ttl_ms(request.policy.longest_ttl_ms, request.policy.kept_ms)
     return request.needs.stamping(new_stamps(ports, request.needs), px_ms)
-
-
-def _computing(
-    ports: Ports, request: Request, flight: Flight, cause: Cause, mark: bytes | None = None, vector: bytes | None = None, token: Any = None
-) -> Claim:
-    ports.events.miss(request.owner, cause)
-    flight.mark()
-    return Claim(request, flight, mark, vector, ports.clock.ticks_us(), token)
 
 
 def new_stamps(ports: Ports, needs: Needs) -> list[bytes]:
@@ -199,7 +289,7 @@ def new_stamps(ports: Ports, needs: Needs) -> list[bytes]:
 
 async def seize(ports: Ports, request: Request) -> Claim:
     """Claim whatever is there and whoever computes: what comes of it will replace both. Cost: 1 round trip."""
-    mark, needs = ports.token(MARK_BYTES) + bytes(4), request.needs
+    mark, needs = ports.token(_NUMBER_BYTES) + bytes(MARK_BYTES - _NUMBER_BYTES), request.needs
     vector: bytes | None = None
     token = fill_token(ports, request)
     try:
@@ -212,7 +302,7 @@ async def seize(ports: Ports, request: Request) -> Claim:
     return Claim(request, None, mark if vector is not None else None, vector, ports.clock.ticks_us(), token)
 
 
-async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | Claim | None]:
+async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | Claim | Behind | None]:
     """Return a value, a duty to compute, or None, for each of several requests of one policy.
 
     None is for what somebody else computes: after one's own computing, `obtain` it. Nobody waits in here, so no two batches wait for
@@ -221,37 +311,41 @@ async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | C
     Cost: 1 round trip if all are hits, otherwise 2.
     """
     arrived = ports.flights.arrive()
-    got: list[Hit | Claim | None] = []
-    wanted: list[tuple[Request, Flight, Verdict, bytes]] = []
+    got: list[Hit | Claim | Behind | None] = []
+    wanted: list[_Wanted] = []
     for request, (hit, verdict) in zip(requests, await fetch_many(ports, requests), strict=True):
-        place = None if hit is not None and not hit.stale else ports.flights.enter(request.names.value, arrived)
+        place = None
+        if hit is None or hit.stale:
+            place = ports.flights.enter(request.names.value, arrived, refreshes=hit is not None)
         if place is not None and place.leads:
-            wanted.append((request, place, verdict, _new_mark(ports, verdict)))
+            wanted.append(_Wanted(request, place, verdict, _new_mark(ports, verdict), hit))
             got.append(None)
         elif hit is not None:
-            ports.events.hit(request.owner, stale=hit.stale, near=hit.near)
-            got.append(hit)
+            got.append(_served(ports, request, hit))
         else:
             got.append(_alone(ports, request, verdict.cause) if place is None else None)
     claimed = await _claim_or_leave(ports, wanted)
     return [claimed.get(request.names.value, each) for request, each in zip(requests, got, strict=True)]
 
 
-async def _claim_or_leave(ports: Ports, wanted: Sequence[tuple[Request, Flight, Verdict, bytes]]) -> dict[str, Claim]:
-    """Claim what can be claimed at once, by value key; end the other flights."""
+async def _claim_or_leave(ports: Ports, wanted: Sequence[_Wanted]) -> dict[str, Hit | Claim | Behind]:
+    """Claim what can be claimed at once, or serve what is there, by value key; end the other flights."""
     if not wanted:
         return {}
     try:
         answers = await _claim_many(ports, wanted)
     except BaseException:
-        for _, flight, _, _ in wanted:
-            flight.finish(None)
-        await release(ports, [Claim(request, None, mark, None, 0) for request, _, _, mark in wanted])
+        for each in wanted:
+            each.flight.finish(None)
+        await release(ports, [Claim(each.request, None, each.mark, None, 0) for each in wanted])
         raise
-    claims: dict[str, Claim] = {}
-    for (request, flight, _, _), answer in zip(wanted, answers, strict=True):
-        if isinstance(answer, Claim):
-            claims[request.names.value] = answer
-        else:
-            flight.finish(None)
-    return claims
+    got: dict[str, Hit | Claim | Behind] = {}
+    for each, answer in zip(wanted, answers, strict=True):
+        request, hit = each.request, each.hit
+        if isinstance(answer, Claim) and (answer.mark is not None or hit is None):
+            got[request.names.value] = _duty(ports, answer, _cause(answer, each.verdict), hit)
+            continue
+        each.flight.finish(None)
+        if hit is not None:
+            got[request.names.value] = _served(ports, request, hit)
+    return got

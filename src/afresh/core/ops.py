@@ -19,7 +19,9 @@ __all__ = [
     "Claim",
     "Commit",
     "End",
+    "Expire",
     "Extend",
+    "Fail",
     "Get",
     "HashGet",
     "Incr",
@@ -75,13 +77,17 @@ class Seize(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """Take the lease, if the entry is still what the reader saw. Reply: [0, the entry that changed] | [1] ours | [2, the holder's mark]."""
+    """Take the lease, if the entry is still what the reader saw. Reply: [0, the entry that changed] | [1] ours | [2, the holder's mark].
+
+    The record of a failure holds the lease against those who would compute under the stamps with its `digest`, and nobody else.
+    """
 
     value: str
     lease: str
     seen: bytes
     mark: bytes
     lease_ms: int
+    digest: bytes = b""
 
 
 class Stamp(NamedTuple):
@@ -111,6 +117,15 @@ class Abandon(NamedTuple):
 
     lease: str
     mark: bytes
+
+
+class Fail(NamedTuple):
+    """Leave the record of a failure in place of the lease for `ttl_ms`, if the lease is still ours. Reply: 1 it is there, 0 not."""
+
+    lease: str
+    mark: bytes
+    record: bytes
+    ttl_ms: int
 
 
 class Extend(NamedTuple):
@@ -158,6 +173,20 @@ class Touch(NamedTuple):
     value: str
     lease: str
     fresh_until: bytes
+    ttl_ms: int
+
+
+class Expire(NamedTuple):
+    """End an entry's being fresh, drop the lease and renew the key's stamp for `ttl_ms`. `fresh_until` is its header field.
+
+    Reply: 1 if there was an entry, else 0.
+    """
+
+    value: str
+    lease: str
+    stamp: str
+    fresh_until: bytes
+    fresh: bytes
     ttl_ms: int
 
 
@@ -235,11 +264,13 @@ Op: TypeAlias = (
     | Stamp
     | Commit
     | Abandon
+    | Fail
     | Extend
     | Put
     | Swap
     | Incr
     | Touch
+    | Expire
     | Invalidate
     | Bump
     | Mark
@@ -259,11 +290,13 @@ SCRIPTS: Final[Mapping[type, tuple[str, int]]] = MappingProxyType(
         Stamp: ("stamp", 2),
         Commit: ("commit", 2),
         Abandon: ("abandon", 1),
+        Fail: ("fail", 1),
         Extend: ("extend", 1),
         Put: ("put", 2),
         Swap: ("swap", 2),
         Incr: ("incr", 2),
         Touch: ("touch", 2),
+        Expire: ("expire", 3),
         Invalidate: ("invalidate", 3),
         Bump: ("bump", 2),
         Mark: ("mark", 2),

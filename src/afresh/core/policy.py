@@ -1,4 +1,14 @@
-"""How long an entry lives and how long a caller waits for it: the numbers behind a function's or a key's options."""
+"""How long an entry lives and how long a caller waits for it: the numbers behind a function's or a key's options.
+
+What a caller gets, by the age of the entry (`core/decide.py` names the states)::
+
+              0            ttl                 + stale_ttl             + stale_if_error
+              │   fresh     │      stale         │        expired        │
+    ──────────┼─────────────┼────────────────────┼───────────────────────┼─────────────────────
+    gets      │ the value   │ the old value,     │ a new one; the old    │ a new one, or
+              │             │ one renews it      │ one if compute raises │ what compute raises
+              │          ╱ refresh-due: by chance one renews it early, the others notice nothing
+"""
 
 from __future__ import annotations
 
@@ -9,6 +19,8 @@ from typing import Any, Final
 from afresh.core.units import MAX_TTL_MS
 
 __all__ = [
+    "BACKOFF_MS",
+    "JITTER",
     "KEY_STAMP_MS",
     "LEASE_MS",
     "LEASE_RENEWAL_MS",
@@ -20,6 +32,7 @@ __all__ = [
     "WAIT_MS",
     "Policy",
     "hard_ttl_ms",
+    "jittered_ms",
     "tag_ttl_ms",
 ]
 
@@ -40,6 +53,10 @@ MARK_MS: Final = 30_000
 MARK_RENEWAL_MS: Final = 5_000
 # The names of marks are there for much longer: servers that evict by ttl take the shortest first.
 MARK_KEEP_MS: Final = 86_400_000
+# The part of its ttl by which a computed entry's may be shorter, so that what was computed together does not expire together.
+JITTER: Final = 0.05
+# How long nobody computes after a compute raised, where there is an old value to serve meanwhile.
+BACKOFF_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,12 @@ class Policy:
         wait_ms: how long a caller waits for another's computation.
         ttl_of: the ttl in ms as a function of the value, instead of `ttl_ms`.
         negative: exceptions of the compute that are kept, and for how many ms.
+        stale_if_error_ms: how long after its ttl an entry is served if the compute raises.
+        backoff_ms: how long after that nobody computes; 0: the next caller does.
+        refresh_wait_ms: how long a caller that may be served waits for its own refresh, which runs behind it; None: it runs in its place.
+        compute_timeout_ms: how long a call waits for its compute; None: as long as it takes.
+        early_refresh: whether one caller may refresh an entry shortly before its ttl is over.
+        jitter: the part of its ttl by which a computed entry's may be shorter.
     """
 
     ttl_ms: int | None
@@ -59,10 +82,26 @@ class Policy:
     wait_ms: int = WAIT_MS
     ttl_of: Callable[[Any], int] | None = None
     negative: tuple[tuple[type[Exception], int], ...] = ()
+    stale_if_error_ms: int = 0
+    backoff_ms: int = 0
+    refresh_wait_ms: int | None = None
+    compute_timeout_ms: int | None = None
+    early_refresh: bool = False
+    jitter: float = 0.0
 
     def ttl_for(self, value: object) -> int | None:
         """Return how long an entry with this value is fresh."""
         return self.ttl_ms if self.ttl_of is None else self.ttl_of(value)
+
+    @property
+    def longest_wait_ms(self) -> int:
+        """How long a call waits for others."""
+        return self.wait_ms if self.compute_timeout_ms is None else self.compute_timeout_ms
+
+    @property
+    def kept_ms(self) -> int:
+        """How long after its ttl an entry is of use."""
+        return max(self.stale_ttl_ms, self.stale_if_error_ms)
 
     @property
     def longest_ttl_ms(self) -> int | None:
@@ -74,11 +113,16 @@ class Policy:
         return next((ttl_ms for kind, ttl_ms in self.negative if isinstance(error, kind)), None)
 
 
-def hard_ttl_ms(ttl_ms: int | None, stale_ttl_ms: int) -> int:
-    """Return the PX of an entry; 0 for one that never ends. It is not served stale beyond 30 days, the facades' longest ttl."""
-    return 0 if ttl_ms is None else max(ttl_ms, min(ttl_ms + stale_ttl_ms, MAX_TTL_MS))
+def jittered_ms(ttl_ms: int | None, jitter: float, rand: float) -> int | None:
+    """Return the ttl, shorter by chance: never longer, since a result may be worthless after it. `rand` is in (0, 1]; 1: unchanged."""
+    return ttl_ms if not ttl_ms else max(1, round(ttl_ms * (1 - jitter * (1 - rand))))
 
 
-def tag_ttl_ms(ttl_ms: int | None, stale_ttl_ms: int) -> int:
+def hard_ttl_ms(ttl_ms: int | None, kept_ms: int) -> int:
+    """Return the PX of an entry; 0 for one that never ends. It is not kept beyond 30 days, the facades' longest ttl."""
+    return 0 if ttl_ms is None else max(ttl_ms, min(ttl_ms + kept_ms, MAX_TTL_MS))
+
+
+def tag_ttl_ms(ttl_ms: int | None, kept_ms: int) -> int:
     """Return the least PX of a tag's stamp under which an entry is computed; 0 for ever. It must outlive compute and entry."""
-    return 0 if ttl_ms is None else LONGEST_COMPUTE_MS + 2 * hard_ttl_ms(ttl_ms, stale_ttl_ms)
+    return 0 if ttl_ms is None else LONGEST_COMPUTE_MS + 2 * hard_ttl_ms(ttl_ms, kept_ms)

@@ -163,11 +163,14 @@ class Flights(Protocol):
         ...
 
     def follow(self, key: str, arrived: int, /) -> Seat | None:
-        """Join the flight on this key, if there is one that may be joined by this caller."""
+        """Join the flight on this key, if there is one that may be joined by this caller, and nothing to serve meanwhile."""
         ...
 
-    def enter(self, key: str, arrived: int, /) -> Flight | Seat | None:
-        """Lead a new flight, or join; None if the caller must not wait (the flight needs this very caller to proceed)."""
+    def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
+        """Lead a new flight, or join; None if the caller must not wait (the flight needs this very caller to proceed).
+
+        A flight that `refreshes` is not followed: there is something to serve meanwhile, for who looks.
+        """
         ...
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
@@ -221,6 +224,10 @@ class Events(Protocol):
 
     def computed(self, function: str, cost_us: int) -> None:
         """A compute returned."""
+        ...
+
+    def failed(self, function: str, error: BaseException) -> None:
+        """A compute raised, and no caller was told: an old value was served, or the compute ran behind its caller."""
         ...
 
     def not_stored(self, function: str, reason: str) -> None:
@@ -296,9 +303,23 @@ class Values(Protocol):
         ...
 
 
+def _no_chance() -> float:
+    return 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything a flow needs, bundled."""
+    """Everything a flow needs, bundled.
+
+    Attributes:
+        store: the server.
+        clock: time.
+        flights: single-flight within the process.
+        events: who listens.
+        token: makes so many random bytes.
+        lease_ms: how long a claim holds unless it is renewed.
+        rand: makes a number in (0, 1]; where it is 1, nothing is left to chance.
+    """
 
     store: Store
     clock: Clock
@@ -307,3 +328,4 @@ class Ports:
     token: Callable[[int], bytes]
     lease_ms: int = LEASE_MS
     near: Near | None = None
+    rand: Callable[[], float] = _no_chance

@@ -15,7 +15,21 @@ from afresh.core.ports import Near, Ports, Values
 from afresh.core.stamps import Needs
 from afresh.errors import StoreError, StoreRefused, UndecodablePayload
 
-__all__ = ["Hit", "Request", "decoded", "fetch", "fetch_many", "fill_token", "hit_of", "judge", "look", "read", "read_many", "stamp_reads"]
+__all__ = [
+    "Hit",
+    "Request",
+    "decoded",
+    "fetch",
+    "fetch_many",
+    "fill_token",
+    "hit_kept",
+    "hit_of",
+    "judge",
+    "look",
+    "read",
+    "read_many",
+    "stamp_reads",
+]
 
 
 # The verdict on what the near tier had.
@@ -116,8 +130,17 @@ async def _others(ports: Ports, request: Request, hashes: Sequence[bytes]) -> di
 
 
 def _verdict(ports: Ports, request: Request, raw: object, stamps: Sequence[object], others: dict[bytes, object]) -> Verdict:
-    schema, stale_ttl_ms = request.values.schema, request.policy.stale_ttl_ms
-    return classify(raw, stamps, request.needs, schema=schema, now_ms=ports.clock.now_ms(), stale_ttl_ms=stale_ttl_ms, others=others)
+    policy = request.policy
+    return classify(
+        raw,
+        stamps,
+        request.needs,
+        schema=request.values.schema,
+        now_ms=ports.clock.now_ms(),
+        stale_ttl_ms=policy.stale_ttl_ms,
+        others=others,
+        rand=ports.rand() if policy.early_refresh else 1.0,
+    )
 
 
 def stamp_reads(requests: Sequence[Request]) -> Sequence[Get]:
@@ -215,3 +238,13 @@ def hit_of(request: Request, entry: Entry) -> Hit:
         UndecodablePayload: if it does not decode.
     """
     return Hit(request.values.decode(request.names.value, entry), is_negative=bool(entry.flags & Flag.NEGATIVE))
+
+
+def hit_kept(request: Request, entry: Entry) -> Hit | None:
+    """Return what an old entry holds, to serve where a compute failed; None if it does not decode."""
+    try:
+        hit = hit_of(request, entry)
+    except UndecodablePayload:
+        return None
+    hit.stale = True
+    return hit

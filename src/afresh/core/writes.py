@@ -56,7 +56,7 @@ async def _write(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Seque
 
 async def _vectors(ports: Ports, requests: Sequence[Request], ttl_ms: int | None) -> list[bytes | None]:
     """Return the stamps of each as they are now; None while a transaction keeps a tag dirty. Cost: 1 round trip; none without stamps."""
-    px_ms = tag_ttl_ms(ttl_ms, requests[0].policy.stale_ttl_ms)
+    px_ms = tag_ttl_ms(ttl_ms, requests[0].policy.kept_ms)
     needs = dict.fromkeys(request.needs for request in requests)
     stamping = {op.key: op for each in needs for op in each.stamping(new_stamps(ports, each), px_ms)}
     replies = _ensured(await ports.store.flight(list(stamping.values()))) if stamping else ()
@@ -95,7 +95,7 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
             ops.append(Unlink(value, (lease,)))
         else:
             envelope = envelope_of(ports, request, payload, vector, ttl_ms=ttl_ms)
-            ops.append(Put(value, lease, envelope, hard_ttl_ms(ttl_ms, request.policy.stale_ttl_ms)))
+            ops.append(Put(value, lease, envelope, hard_ttl_ms(ttl_ms, request.policy.kept_ms)))
     await _write(ports, names, ops)
     return all(isinstance(op, Put) for op in ops)
 
@@ -121,7 +121,7 @@ async def add(ports: Ports, request: Request, value: object) -> bool:
 async def _swap(ports: Ports, request: Request, envelope: bytes, verdict: Verdict | None) -> bool:
     """Put the envelope where there is no valid entry, looking again at whatever turns up in between."""
     names, policy = request.names, request.policy
-    px_ms = hard_ttl_ms(policy.ttl_ms, policy.stale_ttl_ms)
+    px_ms = hard_ttl_ms(policy.ttl_ms, policy.kept_ms)
     for _ in range(_TRIES):
         if verdict is not None and verdict.cause is None:
             return False
@@ -207,7 +207,7 @@ async def touch(ports: Ports, request: Request) -> bool:
     if ttl_ms == 0:
         return await invalidate(ports, [Target(names, None)]) > 0
     until = FOR_EVER if ttl_ms is None else ports.clock.now_ms() + ttl_ms
-    px_ms = hard_ttl_ms(ttl_ms, policy.stale_ttl_ms)
+    px_ms = hard_ttl_ms(ttl_ms, policy.kept_ms)
     touching = Touch(names.value, names.lease, until.to_bytes(8, "little"), px_ms)
     reply, *stamps = await _write(ports, names[:1], [touching, *needs.reads])
     entry = parse(reply) if reply else None
@@ -215,7 +215,7 @@ async def touch(ports: Ports, request: Request) -> bool:
         return False
     others: dict[bytes, object] = {}
     if entry.tags and request.namespace is not None:  # their stamps must live as long as the entry now does
-        hashes, stamps_ms = list(entry.tag_stamps()), tag_ttl_ms(ttl_ms, policy.stale_ttl_ms)
+        hashes, stamps_ms = list(entry.tag_stamps()), tag_ttl_ms(ttl_ms, policy.kept_ms)
         keys = [request.namespace.stamp_key(name) for name in hashes]
         extend = [Stamp(key, writers_of(key), ports.token(STAMP_BYTES), stamps_ms) for key in keys]
         others = dict(zip(hashes, _ensured(await ports.store.flight(extend)), strict=True))

@@ -20,6 +20,7 @@ from afresh.core.stamps import needs_of
 from afresh.errors import ConfigurationError
 from afresh.near.options import Near
 from afresh.near.tier import NearTier
+from afresh.runtime.background import Background
 from afresh.runtime.clocks import AsyncClock, SyncClock
 from afresh.runtime.flights import AsyncFlights, FlightTable, SyncFlights
 from afresh.runtime.fork import forget_after_fork
@@ -77,6 +78,7 @@ class Engine:
         self.near = NearTier(near, namespace) if near is not None else None
         self.listener: Listener | None = None
         self.renewals = Renewals(self.sync_ports)
+        self.background = Background()
         self.function_names: dict[str, Callable[..., Any]] = {}
         self.default_needs = needs_of(namespace)
         forget_after_fork(self)
@@ -111,13 +113,15 @@ class Engine:
         return self._aio
 
     def _ports(self, store: Store, clock: Clock, flights: Flights) -> Ports:
+        from random import random  # importing afresh loads no store, which is what loads this, too
+
         near = None
         if self.near is not None and self.stores.address.scheme != "memory":
             from afresh.near.access import NearAccess  # with all that may be shared; without a near tier nobody needs that
 
             near = NearAccess(self.near)
             self._listen(self.near)
-        return Ports(store, clock, flights, self.counters, os.urandom, self._lease_ms(), near)
+        return Ports(store, clock, flights, self.counters, os.urandom, self._lease_ms(), near, lambda: 1 - random())  # noqa: S311  no secret
 
     def _listen(self, tier: NearTier) -> None:
         if self.listener is None:
@@ -142,6 +146,7 @@ class Engine:
 
     def close(self) -> None:
         """Close what threads use. The next use opens it again."""
+        self.background.close()
         self.renewals.close()
         with self._opening:
             self._sync = self._aio = None
@@ -151,6 +156,8 @@ class Engine:
 
     async def aclose(self) -> None:
         """Close what this event loop's tasks and what threads use."""
+        await self.background.aclose()
+        self.background.close()
         self.renewals.close()
         self._sync = self._aio = None
         self._stop_listening()
@@ -163,6 +170,7 @@ class Engine:
         self._sync = self._aio = None  # the next use listens again
         self._table.forget()
         self.renewals.forget()
+        self.background.forget()
         self.tallies.forget()
         if self.near is not None:
             self.near.forget()

@@ -63,16 +63,17 @@ class Seat:
 class Flight:
     """One computation, as its leader sees it. See `afresh.core.ports.Flight`."""
 
-    __slots__ = ("_key", "_leading", "_marked", "_seats", "_table", "loop", "outer", "waits_for")
+    __slots__ = ("_key", "_leading", "_marked", "_seats", "_table", "loop", "outer", "refreshes", "waits_for")
     leads: Literal[True] = True
 
-    def __init__(self, table: FlightTable, key: str, loop: object, outer: Flight | None) -> None:
+    def __init__(self, table: FlightTable, key: str, loop: object, outer: Flight | None, *, refreshes: bool = False) -> None:
         self._table = table
         self._key = key
         self._seats: list[Seat] | None = []
         self._marked = 0
         self.loop = loop
         self.outer = outer
+        self.refreshes = refreshes
         self.waits_for: list[Flight] = []  # several, if tasks of its compute wait
         self._leading: Token[tuple[Flight, ...]] | None = None
 
@@ -144,14 +145,14 @@ class FlightTable:
             del self._flights[key]
 
     def follow(self, key: str, arrived: int, loop: object, *, blocks: bool) -> Seat | None:
-        """Take a seat, if there is a flight and this caller may wait for it."""
+        """Take a seat, if there is a flight, nothing to serve meanwhile, and this caller may wait for it."""
         if key not in self._flights:
             return None
         with self.lock:
             flight = self._flights.get(key)
-            return None if flight is None else _seat_in(flight, arrived, loop if blocks else None)
+            return None if flight is None or flight.refreshes else _seat_in(flight, arrived, loop if blocks else None)
 
-    def enter(self, key: str, arrived: int, loop: object, *, blocks: bool) -> Flight | Seat | None:
+    def enter(self, key: str, arrived: int, loop: object, *, blocks: bool, refreshes: bool = False) -> Flight | Seat | None:
         """Take a seat, or lead; None if there is a flight that this caller must not wait for."""
         leading = _LEADING.get()
         with self.lock:
@@ -159,7 +160,7 @@ class FlightTable:
             if flight is not None:
                 return _seat_in(flight, arrived, loop if blocks else None)
             outer = leading[-1] if leading else None
-            flight = self._flights[key] = Flight(self, key, loop, outer)
+            flight = self._flights[key] = Flight(self, key, loop, outer, refreshes=refreshes)
             if outer is not None:
                 outer.waits_for.append(flight)
             return flight
@@ -216,9 +217,9 @@ class SyncFlights:
         """See `afresh.core.ports.Flights`."""
         return self._table.follow(key, arrived, _running_loop(), blocks=True)
 
-    def enter(self, key: str, arrived: int, /) -> Flight | Seat | None:
+    def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
         """See `afresh.core.ports.Flights`."""
-        return self._table.enter(key, arrived, _running_loop(), blocks=True)
+        return self._table.enter(key, arrived, _running_loop(), blocks=True, refreshes=refreshes)
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Block this thread until the flight's end."""
@@ -248,9 +249,9 @@ class AsyncFlights:
         """See `afresh.core.ports.Flights`."""
         return self._table.follow(key, arrived, _running_loop(), blocks=False)
 
-    def enter(self, key: str, arrived: int, /) -> Flight | Seat | None:
+    def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
         """See `afresh.core.ports.Flights`."""
-        return self._table.enter(key, arrived, _running_loop(), blocks=False)
+        return self._table.enter(key, arrived, _running_loop(), blocks=False, refreshes=refreshes)
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Suspend this task until the flight's end."""

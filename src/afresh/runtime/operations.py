@@ -13,11 +13,12 @@ Each suppressed failure is an event.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 from afresh.core import writes
-from afresh.core.decide import Cause
+from afresh.core.decide import Cause, State
 from afresh.core.envelope import FOR_EVER
 from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request, fetch, fetch_many, read
@@ -27,6 +28,12 @@ from afresh.errors import StoreError
 from afresh.runtime.engine import bypassed
 
 __all__ = ["add", "drop", "get", "get_many", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
+
+
+# What a hit can be, as `Entry.state` says it.
+_SHOWN: Final[Mapping[State, Literal["fresh", "refresh-due", "stale"]]] = MappingProxyType(
+    {State.FRESH: "fresh", State.REFRESH_DUE: "refresh-due", State.STALE: "stale"}
+)
 
 
 async def get(ports: Ports, request: Request, default: Any, kind: Any = None) -> Any:
@@ -63,7 +70,7 @@ async def peek(ports: Ports, request: Request) -> Entry[Any] | None:
     if hit is None or hit.is_negative or verdict.entry is None:
         return None
     age_s = max(0, ports.clock.now_ms() - verdict.entry.created_ms) / 1000
-    return Entry(hit.value, "stale" if hit.stale else "fresh", age_s)
+    return Entry(hit.value, _SHOWN[verdict.state], age_s)
 
 
 async def ttl_s(ports: Ports, request: Request) -> float | None:

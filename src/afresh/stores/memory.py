@@ -16,6 +16,7 @@ from typing import Any
 
 from afresh.core import ops
 from afresh.core.envelope import HEADER_BYTES, parse
+from afresh.core.failures import is_failure
 from afresh.errors import StoreRefused
 
 __all__ = ["MemoryStore"]
@@ -181,6 +182,8 @@ class MemoryStore:
         if not self._is_there(op.value, op.seen):
             return [0, self._bytes(op.value) or b""]
         holder = self._bytes(op.lease)
+        if holder is not None and is_failure(holder) and holder[2:10] != op.digest:
+            holder = None
         if holder not in {None, op.mark}:
             return [2, holder]
         self._store(op.lease, op.mark, op.lease_ms)
@@ -215,6 +218,12 @@ class MemoryStore:
 
     def _abandon(self, op: ops.Abandon) -> int:
         return self._drop(op.lease) if self._bytes(op.lease) == op.mark else 0
+
+    def _fail(self, op: ops.Fail) -> int:
+        if self._bytes(op.lease) != op.mark:
+            return 0
+        self._store(op.lease, op.record, op.ttl_ms)
+        return 1
 
     def _extend(self, op: ops.Extend) -> int:
         if self._bytes(op.lease) != op.mark:
@@ -256,6 +265,16 @@ class MemoryStore:
         self._store(op.value, raw, op.ttl_ms)
         self._drop(op.lease)
         return raw[:_PREFIX_BYTES]
+
+    def _expire(self, op: ops.Expire) -> int:
+        self._drop(op.lease)
+        self._store(op.stamp, op.fresh, op.ttl_ms)
+        raw = self._bytes(op.value)
+        if raw is None or len(raw) < HEADER_BYTES or not raw.startswith(_BEGINNING):
+            return 0
+        until = min(raw[_FRESH_UNTIL], op.fresh_until, key=lambda field: field[::-1])
+        self._keep(op.value, raw[: _FRESH_UNTIL.start] + until + raw[_FRESH_UNTIL.stop :])
+        return 1
 
     def _invalidate(self, op: ops.Invalidate) -> list[int]:
         dropped = self._drop(op.value)

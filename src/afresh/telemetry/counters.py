@@ -13,7 +13,7 @@ from afresh.errors import UncachedWarning
 
 __all__ = ["Counters", "FunctionStats", "Tallies"]
 
-# A failing server is reported once per this time and operation: it would fill the log otherwise.
+# A failing server is reported once per this time and operation, a failing function likewise: they would fill the log otherwise.
 _QUIET_S = 30.0
 
 
@@ -29,6 +29,7 @@ class FunctionStats:
         computes: how often the function ran to its end.
         compute_s: how long these took together.
         not_stored: computed values that were not stored, by reason.
+        failures: computes that raised while an old value was served, or behind their callers.
     """
 
     hits: int = 0
@@ -38,13 +39,14 @@ class FunctionStats:
     compute_s: float = 0.0
     not_stored: Mapping[str, int] = field(default_factory=dict)
     near_hits: int = 0
+    failures: int = 0
 
 
 class _Tally:
-    __slots__ = ("computes", "cost_us", "hits", "misses", "near_hits", "not_stored", "stale_hits")
+    __slots__ = ("computes", "cost_us", "failures", "hits", "misses", "near_hits", "not_stored", "stale_hits")
 
     def __init__(self) -> None:
-        self.hits = self.near_hits = self.stale_hits = self.computes = self.cost_us = 0
+        self.hits = self.near_hits = self.stale_hits = self.computes = self.cost_us = self.failures = 0
         self.misses: Counter[str] = Counter()
         self.not_stored: Counter[str] = Counter()
 
@@ -88,6 +90,7 @@ class Tallies:
             computes=tally.computes,
             compute_s=tally.cost_us / 1e6,
             not_stored=dict(tally.not_stored),
+            failures=tally.failures,
         )
 
 
@@ -118,6 +121,15 @@ class Counters:
             tally.computes += 1
             tally.cost_us += cost_us
 
+    def failed(self, owner: str, error: BaseException) -> None:
+        """A compute raised and no caller was told: log it, for each function once in a while."""
+        with self._tallies.lock:
+            self._tallies.of(owner).failures += 1
+        if self._is_news(owner):
+            import logging
+
+            logging.getLogger("afresh").error("%s raised, an old value is served meanwhile", owner, exc_info=error)
+
     def not_stored(self, owner: str, reason: str) -> None:
         """A computed value was not stored."""
         with self._tallies.lock:
@@ -130,13 +142,18 @@ class Counters:
 
     def suppressed(self, operation: str, error: Exception) -> None:
         """The server failed and the call went on without it."""
-        now = time.monotonic()
         with self._tallies.lock:
             self._tallies.suppressed[operation] += 1
-            quiet = now - self._logged_at.get(operation, -_QUIET_S) < _QUIET_S
-            if not quiet:
-                self._logged_at[operation] = now
-        if not quiet:
+        if self._is_news(operation):
             import logging
 
             logging.getLogger("afresh").warning("%s went on without the server: %s", operation, error)
+
+    def _is_news(self, subject: str) -> bool:
+        """Say whether to log, which silences the same for a while."""
+        now = time.monotonic()
+        with self._tallies.lock:
+            if now - self._logged_at.get(subject, -_QUIET_S) < _QUIET_S:
+                return False
+            self._logged_at[subject] = now
+            return True

@@ -384,7 +384,6 @@ def test_a_follower_shares_only_what_it_could_have_read(world: Scripted) -> None
     assert shared(raw[:-1]) is None, "does not decode"
     assert shared(raw, a_request(tags=["b"])) is None, "does not carry the tag"
     assert isinstance(shared(None, alone=True), Claim)
-    assert isinstance(flows._shared(world.ports, a_request(), None), Claim)
 
 
 @pytest.mark.parametrize("stale_ttl_ms", [0, 60_000])
