@@ -43,6 +43,8 @@ class Cache(Facade):
     Args:
         url: ``redis://``, ``rediss://``, ``unix://``, ``memory://`` (inside the process) or ``embedded://`` (a private Valkey; with a
             directory, shared by the processes that name it). Default: the environment's ``AFRESH_URL``, read at first use.
+            After a ``?`` the database, ``client_name``, ``ssl_…``, and ``max_connections``: how many the threads of a process have at
+            most, 50 by default; beyond that they wait in turn. Each event loop has one connection.
         namespace: what all its names on the server begin with; no braces or white space.
         ttl: how long entries are fresh by default, up to 30 days.
         stale_ttl: how long after that memoized results may be served while new ones are computed behind the callers. Default: not at all.

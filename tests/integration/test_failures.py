@@ -558,11 +558,11 @@ def test_threads_share_connections_and_a_closed_cache_has_none(valkey: Server, n
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(cache._engine.stores._sync._idle) <= 8
+    assert len(cache._engine.stores._sync._pool._idle) <= 8
 
     cache.close()
 
-    assert cache._engine.stores._sync is None or cache._engine.stores._sync._idle == []
+    assert cache._engine.stores._sync is None or cache._engine.stores._sync._pool._idle == []
 
 
 async def test_a_batch_cancelled_as_it_ends_leaves_nobody_waiting(proxy: Proxy, namespace: str) -> None:
@@ -613,3 +613,35 @@ def test_a_batch_whose_mapping_fails_leaves_nobody_waiting(colour: str, valkey: 
         await cache.aio.aclose()
 
     asyncio.run(main())
+
+
+def test_threads_beyond_the_connections_wait_in_turn(valkey: Server, namespace: str) -> None:
+    with Cache(f"{valkey.tcp_url}?max_connections=3", namespace=namespace, budget="10s") as cache:
+        cache.set("k", "value")
+        got: list[object] = []
+        threads = [threading.Thread(target=lambda: got.extend(cache.get("k") for _ in range(5))) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert got == ["value"] * 200
+        assert len(cache._engine.stores._sync._pool._open) <= 3
+
+
+def test_who_waits_for_a_connection_waits_for_no_longer_than_the_budget(hung: Server, namespace: str) -> None:
+    with Cache(f"{hung.tcp_url}?max_connections=1", namespace=namespace, budget="200ms") as cache:
+        took: list[float] = []
+
+        def ask() -> None:
+            started = time.monotonic()
+            assert cache.get("k", "nothing") == "nothing"
+            took.append(time.monotonic() - started)
+
+        threads = [threading.Thread(target=ask) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert max(took) < 0.6, "the wait for the connection and its opening, each within the budget"

@@ -11,7 +11,9 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from afresh.errors import ConfigurationError, NotAvailable
 
-__all__ = ["Address", "parse_url"]
+__all__ = ["MAX_CONNECTIONS", "Address", "parse_url"]
+
+MAX_CONNECTIONS: Final = 50
 
 
 def _boolean(text: str) -> bool:
@@ -26,7 +28,13 @@ def _number(text: str) -> int:
     return int(text)
 
 
-_NETWORK: Final[Mapping[str, Callable[[str], Any]]] = {"db": _number, "client_name": str}
+def _positive(text: str) -> int:
+    if not (number := _number(text)):
+        raise ValueError(text)
+    return number
+
+
+_NETWORK: Final[Mapping[str, Callable[[str], Any]]] = {"db": _number, "client_name": str, "max_connections": _positive}
 _TLS: Final[Mapping[str, Callable[[str], Any]]] = {
     "ssl_ca_certs": str,
     "ssl_ca_path": str,
@@ -35,6 +43,7 @@ _TLS: Final[Mapping[str, Callable[[str], Any]]] = {
     "ssl_cert_reqs": str,
     "ssl_check_hostname": _boolean,
 }
+_WANTED: Final[Mapping[Callable[[str], Any], str]] = {_number: "number", _positive: "number from 1 up", _boolean: "yes or no"}
 # What each scheme takes after the question mark.
 _OPTIONS: Final[Mapping[str, Mapping[str, Callable[[str], Any]]]] = MappingProxyType(
     {
@@ -56,12 +65,14 @@ class Address:
         scheme: ``redis``, ``rediss``, ``unix``, ``memory`` or ``embedded``.
         path: of the socket or the embedded server's directory; None where there is none.
         options: keyword arguments for redis-py's connection, or the memory store.
+        max_connections: how many connections the threads of a process have at most.
     """
 
     scheme: str
     shown: str
     path: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    max_connections: int = MAX_CONNECTIONS
 
 
 def parse_url(url: str) -> Address:
@@ -117,7 +128,7 @@ def _query(parts: SplitResult) -> dict[str, Any]:
         try:
             options[name] = known[name](text)
         except ValueError:
-            msg = f"option {name}={text!r} in a {parts.scheme}:// URL is not a {'number' if known[name] is _number else 'yes or no'}."
+            msg = f"option {name}={text!r} in a {parts.scheme}:// URL is not a {_WANTED[known[name]]}."
             raise ConfigurationError(msg) from None
     return options
 
@@ -136,7 +147,8 @@ def _unix(parts: SplitResult, options: dict[str, Any]) -> Address:
     if not path or parts.hostname:
         msg = "a unix:// URL needs the absolute path of a socket: unix:///run/valkey/valkey.sock (three slashes)."
         raise ConfigurationError(msg)
-    return Address("unix", f"unix://{path}", path, {**options, "path": path})
+    most = options.pop("max_connections", MAX_CONNECTIONS)
+    return Address("unix", f"unix://{path}", path, {**options, "path": path}, most)
 
 
 def _tcp(parts: SplitResult, options: dict[str, Any]) -> Address:
@@ -156,4 +168,5 @@ def _tcp(parts: SplitResult, options: dict[str, Any]) -> Address:
         options["db"] = int(database)
     host = unquote(parts.hostname or "localhost")
     shown = f"{parts.scheme}://{host}:{port}/{options.get('db', 0)}"
-    return Address(parts.scheme, shown, None, {**options, "host": host, "port": port})
+    most = options.pop("max_connections", MAX_CONNECTIONS)
+    return Address(parts.scheme, shown, None, {**options, "host": host, "port": port}, most)

@@ -19,7 +19,7 @@ from afresh.core.ops import Op
 from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.address import Address
 from afresh.stores.replies import not_connected, unavailable
-from afresh.stores.scripts import deliver
+from afresh.stores.scripts import deliver, reading
 from afresh.stores.server_time import ServerTime
 from afresh.stores.wire import LostError, Wire
 
@@ -48,7 +48,10 @@ class AsyncStore:
 
     async def flight(self, batch: Sequence[Op], /) -> list[Any]:
         """Send the operations in one write and await their replies."""
-        return await deliver(self._exchange, batch)
+        packed = reading(batch)
+        if packed is None:
+            return await deliver(self._exchange, batch)
+        return await self._exchange(packed, len(batch), again=lambda: packed)
 
     def forget(self) -> None:
         """Drop the connections without a word to the server: they belong to the parent process."""

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from hiredis import pack_command
 
-from afresh.core.ops import COMMANDS, SCRIPTS, Bump, End, Incr, Invalidate, Op, Scan, Stamp, Swap
+from afresh.core.ops import COMMANDS, SCRIPTS, Bump, End, Get, Incr, Invalidate, Op, Scan, Stamp, Swap
 from afresh.errors import StoreRefused
 
-__all__ = ["Exchange", "Script", "Word", "deliver", "packed", "script", "words"]
+__all__ = ["Exchange", "Script", "Word", "deliver", "packed", "reading", "script", "words"]
 
 # No numbers: hiredis (3.5) ends the process where a signal's handler raises while it turns one into text.
 Word: TypeAlias = str | bytes
@@ -80,6 +80,16 @@ def packed(op: Op, *, with_source: bool = False) -> bytes:
     """Return an operation as the server reads it. See `words`."""
     data: bytes = pack_command(words(op, with_source=with_source))  # type: ignore[arg-type]  # hiredis declares one word, takes many
     return data
+
+
+def reading(batch: Sequence[Op]) -> bytes | None:
+    """Return a flight that does nothing but GET as the server reads it; None for any other. Such a flight may be sent again as it is."""
+    parts: list[bytes] = []
+    for op in batch:
+        if op.__class__ is not Get:
+            return None
+        parts.append(pack_command(("GET", op[0])))  # type: ignore[arg-type]  # hiredis declares one word, takes many
+    return b"".join(parts)
 
 
 async def deliver(exchange: Exchange, batch: Sequence[Op]) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from afresh import Cache, ConfigurationError, NotAvailable
-from afresh.stores.address import parse_url
+from afresh.stores.address import MAX_CONNECTIONS, parse_url
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,7 @@ def test_an_address_shows_no_secret() -> None:
             r"unknown URL scheme reddis://\. Did you mean redis://\? One of: redis://, rediss://, unix://, memory://, embedded://",
         ),
         ("http://h", r"unknown URL scheme http://\. One of: "),
+        ("redis://h?max_connections=0", "max_connections='0' in a redis:// URL is not a number from 1 up"),
         ("redis://h?timeuot=1", r"unknown option 'timeuot' in a redis:// URL\. It takes: db, client_name"),
         ("redis://h?client_nam=1", r"Did you mean 'client_name'\?"),
         ("embedded://?db=1", "It takes none"),
@@ -115,3 +116,11 @@ def test_a_url_that_cannot_be_read_is_refused_without_its_password(url: str) -> 
 def test_an_option_that_is_no_number_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="is not a number"):
         Cache(url)
+
+
+def test_how_many_connections_there_may_be_is_no_option_of_a_connection() -> None:
+    address = parse_url("redis://h?max_connections=7")
+
+    assert address.max_connections == 7
+    assert "max_connections" not in address.options
+    assert parse_url("unix:///s").max_connections == MAX_CONNECTIONS

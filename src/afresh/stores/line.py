@@ -1,0 +1,146 @@
+"""A thread's connection: redis-py's socket, and a parser of our own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from selectors import EVENT_READ, DefaultSelector
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hiredis import ProtocolError, Reader, ReplyError, pack_command
+
+from afresh.stores.address import Address
+from afresh.stores.connecting import connect, disconnect, socket_of
+from afresh.stores.replies import not_connected, refused
+from afresh.stores.server_time import ServerTime
+
+if TYPE_CHECKING:
+    import socket
+
+    from redis.connection import AbstractConnection
+
+__all__ = ["Line"]
+
+_READ_BYTES = 65536
+R = TypeVar("R")
+
+
+class Line:
+    """One connection, not open at first.
+
+    Python's own timeouts, not the kernel's: they cost a poll, but count on over signals, which begin a call of the kernel's anew, and
+    gevent knows them. They are per call: what a server that dribbles may take is bounded by the deadline. Only what is sent first needs no
+    poll: the socket does not block, and mostly takes all of it.
+
+    Args:
+        address: where the server is.
+        budget_s: how long a connect, or an exchange, may take.
+        server_time: learns the server's time.
+    """
+
+    __slots__ = ("__weakref__", "_address", "_budget_s", "_connection", "_file", "_reader", "_socket", "_time")
+
+    def __init__(self, address: Address, budget_s: float, server_time: ServerTime) -> None:
+        self._address = address
+        self._budget_s = budget_s
+        self._time = server_time
+        self._connection: AbstractConnection | None = None
+        self._socket: socket.socket | None = None
+        self._file = -1
+        self._reader = Reader()
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether there is a connection."""
+        return self._socket is not None
+
+    def open(self) -> None:
+        """Connect.
+
+        Raises:
+            StoreError: in afresh's words.
+        """
+        self._connection = connect(self._address, self._budget_s)  # keeps the socket alive, and closes it
+        try:
+            self._socket = socket_of(self._connection)
+            self._socket.settimeout(self._budget_s)
+            self._file = -1 if self._address.scheme == "rediss" else self._socket.fileno()
+            sent_ms = self._time.ticks_ms()
+            self._time.observe(self.exchange(pack_command(("TIME",)), 1)[0], sent_ms)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError):
+                raise not_connected(self._address.shown, error) from error
+            raise
+
+    def close(self) -> None:
+        """Disconnect. May be called again."""
+        connection, self._connection, self._socket = self._connection, None, None
+        if connection is not None:
+            disconnect(connection)
+
+    def is_lost(self) -> bool:
+        """Say whether the server has ended this idle connection: for what had better not be sent in vain."""
+        assert self._socket is not None
+        with DefaultSelector() as selector:
+            selector.register(self._socket, EVENT_READ)
+            return bool(selector.select(0))
+
+    def exchange(self, packed: bytes, count: int, waited_s: float = 0.0) -> list[Any]:
+        """Send, and read that many replies, all within the budget.
+
+        Args:
+            packed: the commands.
+            count: how many.
+            waited_s: how much of the budget is gone.
+
+        Raises:
+            OSError: TimeoutError when the time is up. The connection is of no use then, nor after any other exception.
+        """
+        deadline = time.monotonic() + self._budget_s - waited_s
+        sent = self._write(packed)
+        if sent < len(packed):
+            self._within(deadline, lambda connected: connected.sendall(memoryview(packed)[sent:]))
+        assert self._socket is not None
+        data = self._receive_more(deadline) if waited_s else self._socket.recv(_READ_BYTES)
+        replies: list[Any] = []
+        gets, feed = self._reader.gets, self._reader.feed
+        try:
+            while True:
+                if not data:
+                    msg = "the server closed the connection"
+                    raise ConnectionError(msg)
+                feed(data)
+                while (reply := gets()) is not False:
+                    replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
+                if len(replies) >= count:
+                    return replies
+                data = self._receive_more(deadline)
+        except ProtocolError as error:
+            msg = "what answers is no Redis or Valkey"
+            raise ConnectionError(msg) from error
+
+    def _write(self, packed: bytes) -> int:
+        """Send what the socket takes at once, and return how much that was."""
+        if self._file < 0:  # TLS
+            return 0
+        try:
+            return os.write(self._file, packed)
+        except BlockingIOError:
+            return 0
+
+    def _receive_more(self, deadline: float) -> bytes:
+        return self._within(deadline, lambda connected: connected.recv(_READ_BYTES))
+
+    def _within(self, deadline: float, do: Callable[[socket.socket], R]) -> R:
+        """Do something with the socket in the time that is left."""
+        assert self._socket is not None
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)
+        try:
+            return do(self._socket)
+        finally:
+            self._socket.settimeout(self._budget_s)
