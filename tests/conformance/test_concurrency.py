@@ -53,7 +53,7 @@ class Gate:
 
 def followers_of(cache: Cache) -> int:
     """Return how many callers wait for somebody's computation."""
-    return sum(seat.wake is not None for flight in cache._engine._table._flights.values() for seat in flight._seats or ())
+    return sum(seat.wake is not None for cabin in cache._engine._table._flights.values() for seat in cabin.seats or ())
 
 
 def wait_for_followers(cache: Cache, count: int) -> None:

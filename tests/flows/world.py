@@ -29,7 +29,7 @@ from afresh.core.reads import Hit, Request, read
 from afresh.core.renewing import renew
 from afresh.core.stamps import needs_of
 from afresh.core.writes import Target
-from afresh.runtime.flights import Flight, FlightTable, Outcome, Seat
+from afresh.runtime.flights import Caller, Flight, FlightTable, Outcome, Seat
 from afresh.runtime.run_now import run_now
 from afresh.stores.memory import MemoryStore
 from afresh.telemetry.counters import Counters
@@ -120,15 +120,17 @@ class SteppedFlights:
     def __init__(self, table: FlightTable, variant: Variant) -> None:
         self.table = table
         self._variant = variant
+        self._led: list[Flight] = []  # nothing ends because nobody holds it any more: that would hide who does not end it
+        self._callers = count()
 
     def arrive(self) -> int:
         return self.table.arrive()
 
     def follow(self, key: str, arrived: int, /) -> Seat | None:
-        return self._taken(self.table.follow(key, arrived, None, blocks=False))
+        return self._taken(self.table.follow(key, arrived, self._caller))
 
     def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
-        return self._taken(self.table.enter(key, arrived, None, blocks=False, refreshes=refreshes))
+        return self._taken(self.table.enter(key, arrived, self._caller, refreshes=refreshes))
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         woken: list[None] = []
@@ -138,7 +140,12 @@ class SteppedFlights:
         await pause(until=lambda: bool(woken))
         return self.table.stop_waiting(seat)
 
+    def _caller(self) -> Caller:
+        return Caller(next(self._callers))
+
     def _taken(self, place: Any) -> Any:
+        if isinstance(place, Flight):
+            self._led.append(place)
         if isinstance(place, Seat) and self._variant.early:
             place.arrived = 0
         if isinstance(place, Flight) and self._variant.stays_open:

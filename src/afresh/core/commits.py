@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -17,9 +18,11 @@ from afresh.errors import StoreError, UnencodableValue
 __all__ = ["Behind", "Claim", "Result", "abandon", "abandon_many", "commit", "commit_many", "envelope_of", "fail", "release"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Claim:
     """The duty to compute.
+
+    Who has it may be torn from it between any two steps, by an interrupt. Then the lease's end goes to `lost`, for the next claim.
 
     Attributes:
         request: what for.
@@ -43,6 +46,7 @@ class Claim:
     token: Any = None
     kept: Entry | None = None
     is_left: bool = False
+    lost: deque[Op] | None = None
 
     def renewal(self) -> Sequence[Extend]:
         """Return what lets its lease live on, if it is still ours."""
@@ -50,6 +54,16 @@ class Claim:
 
     def renewed(self, replies: Sequence[object], sent_us: int, /) -> None:
         """Take note of nothing: the commit finds out whose the lease is."""
+
+    def let_go(self) -> None:
+        """Leave the lease's end to others, unless it has ended."""
+        lost, self.lost = self.lost, None
+        if lost is not None and self.mark is not None:
+            lost.append(Abandon(self.request.names.lease, self.mark))
+
+    def __del__(self) -> None:
+        if hasattr(self, "lost"):  # else somebody was torn from making it
+            self.let_go()
 
 
 class Behind(NamedTuple):
@@ -167,6 +181,7 @@ async def _store(ports: Ports, results: Sequence[Result]) -> None:
     stamps = dict(zip(reads, replies[len(ops) :], strict=True))
     for result, stored in zip(results, replies[: len(ops)], strict=True):
         request = result.claim.request
+        result.claim.lost = None
         if isinstance(stored, StoreError):
             ports.events.suppressed("commit", stored)
             ports.events.not_stored(request.owner, "the server failed")
@@ -212,6 +227,7 @@ async def fail(ports: Ports, claim: Claim, error: Exception) -> None:
     try:
         if claim.mark is not None and claim.vector is not None:
             (stored,) = await ports.store.flight([Fail(claim.request.names.lease, claim.mark, record, claim.request.policy.backoff_ms)])
+            claim.lost = None
     except StoreError as failure:
         stored = failure
     finally:
@@ -230,6 +246,8 @@ async def release(ports: Ports, claims: Sequence[Claim]) -> None:
         replies: Sequence[object] = await ports.store.flight(ops)
     except StoreError as error:
         replies = (error,)
+    for claim in claims:
+        claim.lost = None
     for reply in replies:
         if isinstance(reply, StoreError):
             ports.events.suppressed("abandon", reply)

@@ -29,7 +29,7 @@ from afresh.core.commits import Behind, Claim, abandon, commit, release
 from afresh.core.decide import Cause, State, Verdict, is_kept
 from afresh.core.envelope import Entry, parse
 from afresh.core.failures import MARK_BYTES, digest_of, is_failure, refusal
-from afresh.core.ops import Claim as ClaimOp, Seize, Stamp
+from afresh.core.ops import Abandon, Claim as ClaimOp, Seize, Stamp
 from afresh.core.policy import POLL_MS, tag_ttl_ms
 from afresh.core.ports import Flight, Outcome, Ports
 from afresh.core.reads import Hit, Request, fetch, fetch_many, fill_token, hit_kept, hit_of, read
@@ -139,12 +139,13 @@ async def _lead(ports: Ports, wanted: _Wanted, deadline_us: int) -> Hit | Claim 
     request, flight = wanted.request, wanted.flight
     try:
         got = await _claim_or_serve(ports, wanted, deadline_us)
-    except GeneratorExit:  # a coroutine that is being closed must not suspend: the lease, if there is one, lapses
+    except GeneratorExit:  # a coroutine that is being closed must not suspend
         flight.finish(None)
+        ports.lost.append(Abandon(request.names.lease, wanted.mark))
         raise
     except BaseException:
         flight.finish(None)
-        await release(ports, [Claim(request, None, wanted.mark, None, 0)])
+        await release(ports, [Claim(request, None, wanted.mark, None, 0, lost=ports.lost)])
         raise
     if isinstance(got, bytes):
         ports.events.miss(request.owner, Cause.BACKING_OFF)
@@ -243,8 +244,9 @@ async def _claim_many(ports: Ports, wanted: Sequence[_Wanted]) -> list[Claim | b
     token = fill_token(ports, wanted[0].request)
     asked: list[str] = [*claiming, *stamping]
     replies: Sequence[object]
+    lost = ports.take_lost() if asked else []
     try:
-        replies = await ports.store.flight([*claiming.values(), *stamping.values()]) if asked else ()
+        replies = (await ports.store.flight([*lost, *claiming.values(), *stamping.values()]))[len(lost) :] if asked else ()
     except StoreError as error:
         replies = [error] * len(asked)
     told = dict(zip(asked, replies, strict=True))
@@ -267,7 +269,9 @@ def _claimed(ports: Ports, wanted: _Wanted, told: Mapping[str, object], token: A
 def _computing(ports: Ports, wanted: _Wanted, mark: bytes | None = None, vector: bytes | None = None, token: Any = None) -> Claim:
     wanted.flight.mark()
     kept = _kept(ports, wanted.request, wanted.verdict)
-    return Claim(wanted.request, wanted.flight, mark, vector, ports.clock.ticks_us(), token, kept)
+    claim = Claim(wanted.request, wanted.flight, mark, vector, ports.clock.ticks_us(), token, kept, lost=ports.lost)
+    wanted.flight.carry(claim)
+    return claim
 
 
 def _cause(claim: Claim, verdict: Verdict) -> Cause:
@@ -299,7 +303,7 @@ async def seize(ports: Ports, request: Request) -> Claim:
         vector = needs.vector(stamps) if needs.is_storable else None
     except StoreError as error:
         ports.events.suppressed("claim", error)
-    return Claim(request, None, mark if vector is not None else None, vector, ports.clock.ticks_us(), token)
+    return Claim(request, None, mark if vector is not None else None, vector, ports.clock.ticks_us(), token, lost=ports.lost)
 
 
 async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | Claim | Behind | None]:
@@ -337,7 +341,7 @@ async def _claim_or_leave(ports: Ports, wanted: Sequence[_Wanted]) -> dict[str, 
     except BaseException:
         for each in wanted:
             each.flight.finish(None)
-        await release(ports, [Claim(each.request, None, each.mark, None, 0) for each in wanted])
+        await release(ports, [Claim(each.request, None, each.mark, None, 0, lost=ports.lost) for each in wanted])
         raise
     got: dict[str, Hit | Claim | Behind] = {}
     for each, answer in zip(wanted, answers, strict=True):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from afresh.core.envelope import Entry
@@ -18,6 +20,7 @@ __all__ = [
     "Beat",
     "Clock",
     "Codec",
+    "Duty",
     "Encoded",
     "Events",
     "Flight",
@@ -117,16 +120,29 @@ class Outcome(Protocol):
         ...
 
 
-class Flight(Protocol):
-    """One computation that others may wait for, seen by its leader."""
+class Duty(Protocol):
+    """What somebody must end who may be gone."""
 
-    @property
-    def leads(self) -> Literal[True]:
-        """What tells it from a seat."""
+    def let_go(self) -> None:
+        """Leave its end to others."""
         ...
+
+
+class Flight(Protocol):
+    """One computation that others may wait for, seen by its leader. `leads` tells it from a seat."""
+
+    leads: Literal[True]
 
     def mark(self) -> None:
         """Note that the operation whose result will be shared starts now: whose calls began before may have it in any case."""
+        ...
+
+    def carry(self, duty: Duty, /) -> None:
+        """Let go of it if the leader turns out to be gone. It is not kept alive."""
+        ...
+
+    def hand_over(self) -> None:
+        """Note that whoever calls `start_compute` leads it from now on."""
         ...
 
     def start_compute(self) -> None:
@@ -149,10 +165,7 @@ class Flight(Protocol):
 class Seat(Protocol):
     """A place in somebody else's flight."""
 
-    @property
-    def leads(self) -> Literal[False]:
-        """What tells it from a flight."""
-        ...
+    leads: Literal[False]
 
 
 class Flights(Protocol):
@@ -319,6 +332,7 @@ class Ports:
         token: makes so many random bytes.
         lease_ms: how long a claim holds unless it is renewed.
         rand: makes a number in (0, 1]; where it is 1, nothing is left to chance.
+        lost: the ends of leases that nobody holds any more; the next claim takes them along.
     """
 
     store: Store
@@ -329,3 +343,12 @@ class Ports:
     lease_ms: int = LEASE_MS
     near: Near | None = None
     rand: Callable[[], float] = _no_chance
+    lost: deque[Op] = field(default_factory=deque)
+
+    def take_lost(self) -> list[Op]:
+        """Return what is in `lost` and empty it. Others may do so at the same time."""
+        taken: list[Op] = []
+        with suppress(IndexError):
+            while self.lost:
+                taken.append(self.lost.popleft())
+        return taken

@@ -38,7 +38,7 @@ __all__ = ["Transaction", "end", "mark", "new_transaction"]
 _ID_BYTES = 8
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Transaction:
     """Writes that are under way.
 

@@ -60,6 +60,8 @@ class Threads:
         if duty.hit is None and background.is_working():  # whoever waits for this thread bounds the time
             return self._computed(claim, compute)
         deadline_s = time.monotonic() + duty.wait_ms / 1000
+        if claim.flight is not None:
+            claim.flight.hand_over()
         job = background.start(partial(self._computed, claim, compute), wait_s=0 if duty.hit else duty.wait_ms / 1000)
         if job is None:
             run_now(abandon_many(self._engine.sync_ports(), (claim,)))
@@ -120,6 +122,8 @@ class Tasks:
     async def behind(self, duty: Behind, compute: Callable[[], Any]) -> Any:
         """See `Threads.behind`. The task goes on if the caller is cancelled."""
         flight = duty.claim.flight
+        if flight is not None:
+            flight.hand_over()
         task = self._engine.background.start_task(self._computed(duty.claim, compute))
         if flight is not None:  # a task that is cancelled before it begins leaves nobody waiting, either
             task.add_done_callback(lambda _: flight.finish(None))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from afresh.codec.values import Codecs
 from afresh.core.keys import Namespace
+from afresh.core.ops import Op
 from afresh.core.policy import LEASE_MS, LONGEST_COMPUTE_MS
 from afresh.core.ports import Clock, Flights, Ports, Store
 from afresh.core.stamps import needs_of
@@ -68,7 +70,8 @@ class Engine:
         self._stores = _stores(url, budget_s) if url is not None else None
         self._sync: Ports | None = None
         self._aio: Ports | None = None
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()  # re-entrant: see FlightTable
+        self._lost: deque[Op] = deque()
         self._table = FlightTable()
         self.namespace = namespace
         self.codecs = codecs
@@ -77,7 +80,7 @@ class Engine:
         self.counters = Counters(self.tallies)
         self.near = NearTier(near, namespace) if near is not None else None
         self.listener: Listener | None = None
-        self.renewals = Renewals(self.sync_ports)
+        self.renewals = Renewals(self.sync_ports, self.counters)
         self.background = Background()
         self.function_names: dict[str, Callable[..., Any]] = {}
         self.default_needs = needs_of(namespace)
@@ -121,7 +124,7 @@ class Engine:
 
             near = NearAccess(self.near)
             self._listen(self.near)
-        return Ports(store, clock, flights, self.counters, os.urandom, self._lease_ms(), near, lambda: 1 - random())  # noqa: S311  no secret
+        return Ports(store, clock, flights, self.counters, os.urandom, self._lease_ms(), near, lambda: 1 - random(), self._lost)  # noqa: S311  no secret
 
     def _listen(self, tier: NearTier) -> None:
         if self.listener is None:
@@ -166,7 +169,8 @@ class Engine:
 
     def forget(self) -> None:
         """Begin anew in a forked child."""
-        self._opening = threading.Lock()
+        self._opening = threading.RLock()
+        self._lost.clear()
         self._sync = self._aio = None  # the next use listens again
         self._table.forget()
         self.renewals.forget()

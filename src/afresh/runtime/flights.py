@@ -6,31 +6,58 @@ the proof that the commit brings (see core/flows.py, rule 4). Everybody else is 
 flight, for which all of them are early: however many wait, two computes are enough.
 
 Nobody joins a flight that needs this very caller to proceed: one that it leads itself, directly or through the flights that those wait
-for; nor, from a plain function on an event loop's thread, one that a task of that loop leads.
+for; nor, from a plain function, one that a task of this thread's event loop leads.
+
+A leader may be interrupted between any two of its steps: by a signal's handler that raises, or an exception that another thread sends.
+Only the leader holds the `Flight`; table, seats and other flights hold its `Cabin`. So what nobody leads any more ends by itself.
 
 Races considered: a flight ends while somebody takes a seat (one lock covers both); two take seats in each other's flights before either
 waits (who waits looks again, under the lock that says so to the other); a waiter gives up as it is woken (waking is
 idempotent); a loop closes before its task is woken (nobody is there to wake); a coroutine is closed from elsewhere, where other context
-variables hold (the seat knows who waits, and the context is gone with its task); a fork while others compute (the child starts empty).
+variables hold (the seat knows who waits, and the context is gone with its task); a leader is interrupted and calls again while the
+exception still holds its frames (it waits for nothing that it leads); a fork while others compute (the child starts empty).
 """
 
 from __future__ import annotations
 
-import sys
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from afresh.core.ports import Duty
+
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["AsyncFlights", "Flight", "FlightTable", "Outcome", "Seat", "SyncFlights"]
+__all__ = ["AsyncFlights", "Caller", "Flight", "FlightTable", "Outcome", "Seat", "SyncFlights"]
 
 # The flights that this thread or task leads, outermost first. Tasks that a compute starts inherit it.
-_LEADING: ContextVar[tuple[Flight, ...]] = ContextVar("afresh_leading", default=())
+_LEADING: ContextVar[tuple[Cabin, ...]] = ContextVar("afresh_leading", default=())
+
+
+class Caller(NamedTuple):
+    """Who calls: a task, or a plain function, which blocks its thread."""
+
+    thread: int
+    task: weakref.ref[asyncio.Task[Any]] | None = None
+
+    def must_act_for(self, leader: Caller) -> bool:
+        """Say whether the leader can go on only when this caller returns."""
+        if self.task is None or leader.task is None:
+            return self.thread == leader.thread
+        return self.task is leader.task
+
+    @property
+    def is_gone(self) -> bool:
+        """Say whether it is a task that has ended. Its frames may live on, in an exception's traceback."""
+        return self.task is not None and ((task := self.task()) is None or task.done())
+
+
+_NOBODY = Caller(0)
 
 
 class Outcome(NamedTuple):
@@ -40,46 +67,81 @@ class Outcome(NamedTuple):
     alone: bool
 
 
+class Cabin:
+    """What others hold of a flight.
+
+    Attributes:
+        leader: who leads it.
+        seats: those who wait for its end; None once it has come.
+        outer: the flight whose compute began this one.
+        waits_for: those that its own compute waits for; several, if tasks of it wait.
+        marked: see `Flight.mark`.
+        duty: see `Flight.carry`.
+    """
+
+    __slots__ = ("duty", "leader", "marked", "outer", "refreshes", "seats", "waits_for")
+
+    def __init__(self, leader: Caller, outer: Cabin | None, *, refreshes: bool) -> None:
+        self.leader = leader
+        self.marked = 0
+        self.duty: weakref.ref[Duty] | None = None
+        self.outer = outer
+        self.refreshes = refreshes
+        self.seats: list[Seat] | None = []
+        self.waits_for: list[Cabin] = []
+
+
 class Seat:
     """A place in somebody else's flight, for a call that `arrived` then.
 
     Attributes:
-        blocked: the loop that stands while the seat's holder waits, if any does.
+        caller: who sits there.
         waits: the flight whose compute waits in it, if any does.
     """
 
-    __slots__ = ("arrived", "blocked", "flight", "outcome", "waits", "wake")
+    __slots__ = ("arrived", "cabin", "caller", "outcome", "waits", "wake")
     leads: Literal[False] = False
 
-    def __init__(self, flight: Flight, arrived: int, blocked: object) -> None:
-        self.flight = flight
+    def __init__(self, cabin: Cabin, arrived: int, caller: Caller) -> None:
+        self.cabin = cabin
         self.arrived = arrived
-        self.blocked = blocked
-        self.waits: Flight | None = None
+        self.caller = caller
+        self.waits: Cabin | None = None
         self.outcome: Outcome | None = None
         self.wake: Callable[[], object] | None = None
 
 
 class Flight:
-    """One computation, as its leader sees it. See `afresh.core.ports.Flight`."""
+    """One computation, as its leader alone sees it. See `afresh.core.ports.Flight`."""
 
-    __slots__ = ("_key", "_leading", "_marked", "_seats", "_table", "loop", "outer", "refreshes", "waits_for")
+    __slots__ = ("_cabin", "_caller", "_key", "_leading", "_table")
     leads: Literal[True] = True
 
-    def __init__(self, table: FlightTable, key: str, loop: object, outer: Flight | None, *, refreshes: bool = False) -> None:
+    def __init__(self, table: FlightTable, key: str, cabin: Cabin, caller: Callable[[], Caller]) -> None:
         self._table = table
         self._key = key
-        self._seats: list[Seat] | None = []
-        self._marked = 0
-        self.loop = loop
-        self.outer = outer
-        self.refreshes = refreshes
-        self.waits_for: list[Flight] = []  # several, if tasks of its compute wait
-        self._leading: Token[tuple[Flight, ...]] | None = None
+        self._cabin = cabin
+        self._caller = caller
+        self._leading: Token[tuple[Cabin, ...]] | None = None
+
+    def __del__(self) -> None:
+        """End what its leader was torn from."""
+        if hasattr(self, "_leading"):  # else it was torn from making it
+            self.finish(None)
+
+    def carry(self, duty: Duty, /) -> None:
+        """Let go of it if the leader turns out to be gone."""
+        self._cabin.duty = weakref.ref(duty)
+
+    def hand_over(self) -> None:
+        """Note that whoever calls `start_compute` leads it from now on."""
+        self._cabin.leader = _NOBODY
 
     def start_compute(self) -> None:
         """Note that what this thread or task calls from now on is called by the leader's compute."""
-        self._leading = _LEADING.set((*_LEADING.get(), self))
+        self._cabin.leader = self._caller()
+        # What has ended is there no more, but where somebody was torn from a compute.
+        self._leading = _LEADING.set((*(cabin for cabin in _LEADING.get() if cabin.seats is not None), self._cabin))
 
     def end_compute(self) -> None:
         """End what `start_compute` began, in the same thread or task, or wherever its coroutine is closed."""
@@ -88,37 +150,18 @@ class Flight:
             with suppress(ValueError):  # another context: that of the compute is gone
                 _LEADING.reset(token)
 
-    def take_seat(self, arrived: int, blocked: object) -> Seat:
-        """Add a seat. The table's lock is held, and the flight is in the table."""
-        seat = Seat(self, arrived, blocked)
-        assert self._seats is not None
-        self._seats.append(seat)
-        return seat
-
     def mark(self) -> None:
         """Make the calls that arrived so far early ones, whether or not they have taken their seats."""
-        self._marked = self._table.arrive()
+        self._cabin.marked = self._table.arrive()
 
     def close(self) -> None:
         """Let nobody join any more."""
         with self._table.lock:
-            self._table.drop(self._key, self)
+            self._table.drop(self._key, self._cabin)
 
     def finish(self, envelope: bytes | None, *, proven: bool = False, alone: bool = False) -> None:
         """Leave an outcome for every seat and wake it. Later calls change nothing."""
-        with self._table.lock:
-            self._table.drop(self._key, self)
-            seats, self._seats = self._seats, None
-            if seats is None:
-                return
-            if self.outer is not None:
-                self.outer.waits_for.remove(self)
-            for seat in seats:
-                shared = envelope if seat.arrived < self._marked or proven else None
-                seat.outcome = Outcome(shared, alone)
-            wakes = [seat.wake for seat in seats if seat.wake is not None]
-        for wake in wakes:
-            wake()
+        self._table.end(self._key, self._cabin, envelope, proven=proven, alone=alone)
 
 
 class FlightTable:
@@ -127,42 +170,70 @@ class FlightTable:
     def __init__(self) -> None:
         # Re-entrant: a signal's handler, or an object's finalizer, may call in the middle of a call.
         self.lock = threading.RLock()
-        self._flights: dict[str, Flight] = {}
-        self._moments = count(1)
-
-    def arrive(self) -> int:
-        """Return this moment's number. Later ones are higher."""
-        return next(self._moments)
+        self._flights: dict[str, Cabin] = {}
+        # Returns this moment's number. Later ones are higher.
+        self.arrive: Callable[[], int] = count(1).__next__
 
     def forget(self) -> None:
         """Begin anew after a fork: the leaders are threads of the parent."""
         self.lock = threading.RLock()
         self._flights = {}
 
-    def drop(self, key: str, flight: Flight) -> None:
+    def drop(self, key: str, cabin: Cabin) -> None:
         """Take a flight out, if it is still in. The lock is held."""
-        if self._flights.get(key) is flight:
+        if self._flights.get(key) is cabin:
             del self._flights[key]
 
-    def follow(self, key: str, arrived: int, loop: object, *, blocks: bool) -> Seat | None:
+    def end(self, key: str, cabin: Cabin, envelope: bytes | None = None, *, proven: bool = False, alone: bool = False) -> None:
+        """See `Flight.finish`."""
+        with self.lock:
+            self.drop(key, cabin)
+            seats = cabin.seats
+            if seats is None:
+                return
+            if cabin.outer is not None:
+                with suppress(ValueError):  # an earlier try was interrupted
+                    cabin.outer.waits_for.remove(cabin)
+            for seat in seats:
+                if seat.outcome is None:
+                    seat.outcome = Outcome(envelope if seat.arrived < cabin.marked or proven else None, alone)
+        for seat in seats:
+            if (wake := seat.wake) is not None:
+                wake()
+        cabin.seats = None
+
+    def _find(self, key: str) -> Cabin | None:
+        """Return what others fly there, if somebody leads it still. The lock is held."""
+        cabin = self._flights.get(key)
+        if cabin is not None and cabin.leader.is_gone:
+            self.end(key, cabin)
+            if cabin.duty is not None and (duty := cabin.duty()) is not None:
+                duty.let_go()
+            return None
+        return cabin
+
+    def follow(self, key: str, arrived: int, caller: Callable[[], Caller]) -> Seat | None:
         """Take a seat, if there is a flight, nothing to serve meanwhile, and this caller may wait for it."""
         if key not in self._flights:
             return None
+        me = caller()
         with self.lock:
-            flight = self._flights.get(key)
-            return None if flight is None or flight.refreshes else _seat_in(flight, arrived, loop if blocks else None)
+            cabin = self._find(key)
+            return None if cabin is None or cabin.refreshes else _seat_in(cabin, arrived, me)
 
-    def enter(self, key: str, arrived: int, loop: object, *, blocks: bool, refreshes: bool = False) -> Flight | Seat | None:
+    def enter(self, key: str, arrived: int, caller: Callable[[], Caller], *, refreshes: bool = False) -> Flight | Seat | None:
         """Take a seat, or lead; None if there is a flight that this caller must not wait for."""
-        leading = _LEADING.get()
+        leading, me = _LEADING.get(), caller()
         with self.lock:
-            flight = self._flights.get(key)
-            if flight is not None:
-                return _seat_in(flight, arrived, loop if blocks else None)
+            cabin = self._find(key)
+            if cabin is not None:
+                return _seat_in(cabin, arrived, me)
             outer = leading[-1] if leading else None
-            flight = self._flights[key] = Flight(self, key, loop, outer, refreshes=refreshes)
+            cabin = Cabin(me, outer, refreshes=refreshes)
+            flight = Flight(self, key, cabin, caller)
             if outer is not None:
-                outer.waits_for.append(flight)
+                outer.waits_for.append(cabin)
+            self._flights[key] = cabin
             return flight
 
     def start_waiting(self, seat: Seat, wake: Callable[[], object]) -> Outcome | None:
@@ -170,12 +241,12 @@ class FlightTable:
         leading = _LEADING.get()
         with self.lock:
             if seat.outcome is None:
-                if _needs_caller(seat.flight, seat.blocked):
+                if _needs(seat.caller, seat.cabin):
                     return Outcome(None, alone=True)
                 seat.wake = wake
                 if leading:
                     seat.waits = leading[-1]
-                    seat.waits.waits_for.append(seat.flight)
+                    seat.waits.waits_for.append(seat.cabin)
             return seat.outcome
 
     def stop_waiting(self, seat: Seat) -> Outcome | None:
@@ -183,31 +254,53 @@ class FlightTable:
         with self.lock:
             seat.wake = None
             if seat.waits is not None:
-                seat.waits.waits_for.remove(seat.flight)
+                seat.waits.waits_for.remove(seat.cabin)
                 seat.waits = None
             return seat.outcome
 
 
-def _seat_in(flight: Flight, arrived: int, blocked: object) -> Seat | None:
-    return None if _needs_caller(flight, blocked) else flight.take_seat(arrived, blocked)
+def _seat_in(cabin: Cabin, arrived: int, caller: Caller) -> Seat | None:
+    if cabin.seats is None or _needs(caller, cabin):
+        return None
+    seat = Seat(cabin, arrived, caller)
+    cabin.seats.append(seat)
+    return seat
 
 
-def _needs_caller(flight: Flight, blocked: object) -> bool:
-    """Say whether the flight can only proceed if this caller does, or the loop that stands while it waits."""
+def _needs(caller: Caller, cabin: Cabin) -> bool:
+    """Say whether the flight can only proceed if this caller does."""
     leading = _LEADING.get()
-    ahead = [flight]
+    ahead = [cabin]
     for each in ahead:
-        if each in leading or (blocked is not None and each.loop is blocked):
+        if each in leading or caller.must_act_for(each.leader):
             return True
         ahead += [other for other in each.waits_for if other not in ahead]
     return False
 
 
-class SyncFlights:
-    """The table as threads see it."""
+def _this_thread() -> Caller:
+    return Caller(threading.get_ident())
 
-    def __init__(self, table: FlightTable) -> None:
+
+def _this_task() -> Caller:
+    import asyncio
+
+    task = asyncio.current_task()
+    assert task is not None
+    return Caller(threading.get_ident(), weakref.ref(task))
+
+
+class SyncFlights:
+    """The table as threads see it.
+
+    Args:
+        table: the table.
+        caller: says who calls.
+    """
+
+    def __init__(self, table: FlightTable, caller: Callable[[], Caller] = _this_thread) -> None:
         self._table = table
+        self._caller = caller
 
     def arrive(self) -> int:
         """See `afresh.core.ports.Flights`."""
@@ -215,17 +308,17 @@ class SyncFlights:
 
     def follow(self, key: str, arrived: int, /) -> Seat | None:
         """See `afresh.core.ports.Flights`."""
-        return self._table.follow(key, arrived, _running_loop(), blocks=True)
+        return self._table.follow(key, arrived, self._caller)
 
     def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
         """See `afresh.core.ports.Flights`."""
-        return self._table.enter(key, arrived, _running_loop(), blocks=True, refreshes=refreshes)
+        return self._table.enter(key, arrived, self._caller, refreshes=refreshes)
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Block this thread until the flight's end."""
         gate = threading.Lock()
         gate.acquire()
-        outcome = self._table.start_waiting(seat, gate.release)
+        outcome = self._table.start_waiting(seat, lambda: _open(gate))
         if outcome is not None:
             return outcome
         try:
@@ -247,11 +340,11 @@ class AsyncFlights:
 
     def follow(self, key: str, arrived: int, /) -> Seat | None:
         """See `afresh.core.ports.Flights`."""
-        return self._table.follow(key, arrived, _running_loop(), blocks=False)
+        return self._table.follow(key, arrived, _this_task)
 
     def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
         """See `afresh.core.ports.Flights`."""
-        return self._table.enter(key, arrived, _running_loop(), blocks=False, refreshes=refreshes)
+        return self._table.enter(key, arrived, _this_task, refreshes=refreshes)
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Suspend this task until the flight's end."""
@@ -269,6 +362,11 @@ class AsyncFlights:
         return outcome
 
 
+def _open(gate: threading.Lock) -> None:
+    with suppress(RuntimeError):  # it is open: an earlier try to finish was interrupted
+        gate.release()
+
+
 def _wake(loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> None:
     try:
         loop.call_soon_threadsafe(_end, woken)
@@ -279,9 +377,3 @@ def _wake(loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> None:
 def _end(woken: asyncio.Future[None]) -> None:
     if not woken.done():
         woken.set_result(None)
-
-
-def _running_loop() -> object:
-    # A thread cannot run a loop of a library that nobody has imported.
-    events = sys.modules.get("asyncio.events")
-    return None if events is None else events._get_running_loop()  # noqa: SLF001  documented for this use

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from afresh.core.policy import LEASE_RENEWAL_MS
-from afresh.core.ports import Ports
+from afresh.core.ports import Events, Ports
 from afresh.core.renewing import Renewable, renew
 from afresh.runtime.run_now import run_now
 
@@ -27,9 +28,10 @@ __all__ = ["Renewals"]
 
 @dataclass(slots=True)
 class _Held:
-    """Something to renew, when next, and until when at all, s."""
+    """Something to renew, how often, when next, and until when at all, s."""
 
-    what: Renewable
+    what: weakref.ref[Renewable]
+    period: float
     due: float
     until: float | None
 
@@ -39,19 +41,23 @@ class Renewals:
 
     Args:
         ports: gives the ports to renew it through; called in the thread.
+        events: told what goes wrong there.
     """
 
-    def __init__(self, ports: Callable[[], Ports]) -> None:
+    def __init__(self, ports: Callable[[], Ports], events: Events) -> None:
         self._ports = ports
+        self._events = events
         self.forget()
 
     def forget(self) -> None:
         """Begin anew, as in a forked child: the thread, and what is held, are the parent's."""
         self._lock = threading.RLock()  # re-entrant: see FlightTable
+        # Weakly: who is torn from a computation by an interrupt drops its claim without a word.
         self._held: dict[int, _Held] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         # Wakes the thread; another one, or none, and it ends.
         self._signal: threading.Event | None = None
+        self._thread: threading.Thread | None = None
         self._sleeps_until = 0.0
 
     def start(self, what: Renewable) -> None:
@@ -59,7 +65,8 @@ class Renewals:
         now = time.monotonic()
         until = None if what.renewed_for_ms is None else now + what.renewed_for_ms / 1000
         with self._lock:
-            held = self._held[id(what)] = _Held(what, now + what.renewed_every_ms / 1000, until)
+            period = what.renewed_every_ms / 1000
+            held = self._held[id(what)] = _Held(weakref.ref(what), period, now + period, until)
             if self._signal is None:
                 self._start_thread()
             elif held.due < self._sleeps_until:
@@ -69,7 +76,13 @@ class Renewals:
         """Renew it once it has lasted for a while: until then the task's own loop needs no thread."""
         import asyncio  # whoever has a task has loaded it
 
-        self._timers[id(what)] = asyncio.get_running_loop().call_later(what.renewed_every_ms / 2000, self.start, what)
+        later = asyncio.get_running_loop().call_later
+        self._timers[id(what)] = later(what.renewed_every_ms / 2000, self._start_late, id(what), weakref.ref(what))
+
+    def _start_late(self, number: int, reference: weakref.ref[Renewable]) -> None:
+        del self._timers[number]
+        if (what := reference()) is not None:
+            self.start(what)
 
     def stop(self, what: Renewable) -> bool:
         """Let it end. Says whether it was held: a forked child holds nothing of its parent's."""
@@ -80,11 +93,14 @@ class Renewals:
             return self._held.pop(id(what), None) is not None or timer is not None
 
     def close(self) -> None:
-        """End the thread. What is still held lapses in time."""
+        """End the thread, and wait for what it is about to send. What is still held lapses in time."""
         with self._lock:
             signal, self._signal = self._signal, None
+            thread, self._thread = self._thread, None
             if signal is not None:
                 signal.set()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
 
     def _start_thread(self) -> None:
         signal = threading.Event()
@@ -92,7 +108,7 @@ class Renewals:
         thread = threading.Thread(target=self._run, args=(signal,), name="afresh-renewals", daemon=True)
         with suppress(RuntimeError):  # the system gives no more threads, or the interpreter ends: what is held lapses in time
             thread.start()
-            self._signal = signal
+            self._signal, self._thread = signal, thread
 
     def _run(self, signal: threading.Event) -> None:
         while True:
@@ -101,8 +117,11 @@ class Renewals:
             due = self._due(signal)
             if due is None:
                 return
-            if due:
-                run_now(renew(self._ports(), due))
+            try:
+                if due:
+                    run_now(renew(self._ports(), due))
+            except Exception as error:  # noqa: BLE001  whatever it was: there is more to renew in a while
+                self._events.suppressed("renew", error)
 
     def _pause_s(self) -> float:
         """Return how long to sleep. A thread that has nothing to do lingers for a while: the next computation may begin soon."""
@@ -116,15 +135,16 @@ class Renewals:
         with self._lock:
             if self._signal is not signal:
                 return None
-            if not self._held:
-                self._signal = None
+            alive = [(held, what) for held in self._held.values() if (what := held.what()) is not None]
+            self._held = {id(what): held for held, what in alive}
+            if not alive:
+                self._signal = self._thread = None
                 return None
             now = time.monotonic()
             due = []
-            for held in self._held.values():
-                period_s = held.what.renewed_every_ms / 1000
-                if held.due - period_s / 2 <= now:
-                    held.due = now + period_s
+            for held, what in alive:
+                if held.due - held.period / 2 <= now:
+                    held.due = now + held.period
                     if held.until is None or now < held.until:
-                        due.append(held.what)
+                        due.append(what)
             return due

@@ -15,7 +15,7 @@ from afresh.core.ports import Ports
 from afresh.core.reads import Request
 from afresh.core.stamps import needs_of
 from afresh.errors import StoreError
-from afresh.runtime.flights import FlightTable, SyncFlights
+from afresh.runtime.flights import Caller, FlightTable, SyncFlights
 from afresh.runtime.run_now import run_now
 from afresh.stores.memory import MemoryStore
 from afresh.telemetry.counters import Counters, Tallies
@@ -29,6 +29,11 @@ def a_request(name: str = "f:f:1", tags: Sequence[str] = ("a",), **policy: Any) 
     """Return the request for an entry of a function."""
     needs = needs_of(NAMESPACE, FUNCTION, tags)
     return Request(NAMESPACE.names(name), needs, Policy(**{"ttl_ms": 60_000, **policy}), VALUES, "f", NAMESPACE)
+
+
+def somebody_else() -> Caller:
+    """Return who leads what the caller of a test waits for."""
+    return Caller(0)
 
 
 _numbers = count(1)
@@ -46,6 +51,8 @@ class Scripted:
         refusing: kinds of operations that are refused with this error.
         before: what happens before an operation of a kind runs, each time.
         sleeps: how long was slept, ms.
+
+    Each call is of a thread of its own, as far as the flights know.
     """
 
     def __init__(self) -> None:
@@ -58,7 +65,7 @@ class Scripted:
         self.sleeps: list[float] = []
         self.tallies = Tallies()
         self.table = FlightTable()
-        self.ports = Ports(self, self, SyncFlights(self.table), Counters(self.tallies), _token)
+        self.ports = Ports(self, self, SyncFlights(self.table, lambda: Caller(next(_numbers))), Counters(self.tallies), _token)
 
     # ---- the store
 

@@ -13,7 +13,7 @@ from afresh.core.renewing import renew
 from afresh.core.stamps import NOTHING, needs_of
 from afresh.errors import StoreRefused, StoreUnavailable, UncachedWarning
 from afresh.runtime.run_now import run_now
-from tests.unit.core.scripted import FUNCTION, NAMESPACE, Scripted, a_request
+from tests.unit.core.scripted import FUNCTION, NAMESPACE, Scripted, a_request, somebody_else
 
 DOWN = StoreUnavailable("down")
 FULL = StoreRefused("OOM", "full")
@@ -389,15 +389,16 @@ def test_a_follower_shares_only_what_it_could_have_read(world: Scripted) -> None
 @pytest.mark.parametrize("stale_ttl_ms", [0, 60_000])
 def test_a_follower_whose_time_is_up_computes_and_stores_nothing(world: Scripted, stale_ttl_ms: int) -> None:
     """With or without a look before it takes its seat."""
-    world.table.enter(a_request().names.value, 0, None, blocks=False)
+    flight = world.table.enter(a_request().names.value, 0, somebody_else)
 
     claim = claim_of(world, a_request(wait_ms=0, stale_ttl_ms=stale_ttl_ms))
 
     assert (claim.flight, claim.mark) == (None, None)
+    assert flight.leads
 
 
 def test_a_follower_that_may_not_share_looks_for_itself(world: Scripted) -> None:
-    flight = world.table.enter(a_request().names.value, 0, None, blocks=False)
+    flight = world.table.enter(a_request().names.value, 0, somebody_else)
     flight.mark()
     others = Scripted()
     others.memory = world.memory
@@ -541,3 +542,36 @@ def test_an_interrupted_batch_leaves_nobody_waiting(world: Scripted) -> None:
         obtain_many(world, a_request(), a_request("f:f:2"))
 
     assert world.is_idle
+
+
+# --- who is torn from a computation ---------------------------------------------------------------------------------
+def test_the_lease_of_a_claim_that_is_dropped_ends_with_the_next_claim(world: Scripted) -> None:
+    claim_of(world, a_request())
+    assert isinstance(world.ask(ops.Get(a_request().names.lease)), bytes)
+
+    claim = claim_of(world, a_request("f:f:2"))
+
+    assert world.ask(ops.Get(a_request().names.lease)) is None
+    assert world.is_idle is False
+    run_now(flows.abandon(world.ports, claim))
+    assert not world.ports.lost
+    assert world.is_idle
+
+
+def test_a_claim_that_was_committed_or_abandoned_leaves_nothing_to_others(world: Scripted) -> None:
+    compute(world, a_request(), "value")
+    run_now(flows.abandon(world.ports, claim_of(world, a_request("f:f:2"))))
+    run_now(flows.abandon(world.ports, run_now(flows.seize(world.ports, a_request()))))
+
+    assert not world.ports.lost
+
+
+def test_a_refresh_that_is_dropped_leaves_its_lease_to_others(world: Scripted) -> None:
+    run_now(flows.seize(world.ports, a_request()))
+
+    assert [type(op) for op in world.ports.take_lost()] == [ops.Abandon]
+    assert world.ports.take_lost() == []
+
+
+def test_who_is_torn_from_making_a_claim_harms_nobody() -> None:
+    Claim.__new__(Claim).__del__()

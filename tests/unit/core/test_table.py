@@ -11,7 +11,7 @@ from afresh.core.stamps import needs_of
 from afresh.core.table import Growth, Resume, Row, Table
 from afresh.errors import StoreRefused, StoreUnavailable, UndecodablePayload, UnencodableValue
 from afresh.runtime.run_now import run_now
-from tests.unit.core.scripted import FUNCTION, NAMESPACE, VALUES, Scripted
+from tests.unit.core.scripted import FUNCTION, NAMESPACE, VALUES, Scripted, somebody_else
 
 DOWN = StoreUnavailable("down")
 FULL = StoreRefused("OOM", "full")
@@ -234,7 +234,7 @@ def test_a_row_that_others_wrote_meanwhile_is_taken(world: Scripted) -> None:
 
 
 def test_who_waits_in_vain_looks_once_more(world: Scripted) -> None:
-    world.table.enter(a_table().key, 0, None, blocks=False)
+    flight = world.table.enter(a_table().key, 0, somebody_else)
     grown = Scripted()
     grown.memory = world.memory
     grow(grown, 10)
@@ -244,10 +244,11 @@ def test_who_waits_in_vain_looks_once_more(world: Scripted) -> None:
 
     assert isinstance(found, Resume)
     assert (found.row, found.previous, found.flight) == (2, [10], None)
+    assert flight.leads
 
 
 def test_who_waited_looks_again(world: Scripted) -> None:
-    flight = world.table.enter(a_table().key, 0, None, blocks=False)
+    flight = world.table.enter(a_table().key, 0, somebody_else)
     others = Scripted()
     others.memory = world.memory
 
@@ -256,14 +257,14 @@ def test_who_waited_looks_again(world: Scripted) -> None:
         flight.finish(None)
 
     ending = threading.Timer(0.02, extend_and_end)
-    world.before[ops.HashGet] = lambda: None if ending.is_alive() or flight._seats is None else ending.start()
+    world.before[ops.HashGet] = lambda: None if ending.is_alive() or flight._cabin.seats is None else ending.start()
 
     assert obtain(world, 1) == Row(10)
     ending.join()
 
 
 def test_a_caller_that_must_not_wait_looks_for_itself(world: Scripted) -> None:
-    flight = world.table.enter(a_table().key, 0, None, blocks=False)
+    flight = world.table.enter(a_table().key, 0, somebody_else)
     flight.start_compute()
 
     found = run_now(tables.obtain(world.ports, a_table(), 5))

@@ -2,38 +2,52 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable
 from contextvars import copy_context
+from itertools import count
 from typing import Any
 
 import pytest
 
-from afresh.runtime.flights import AsyncFlights, Flight, FlightTable, Outcome, Seat, SyncFlights
+from afresh.runtime.flights import _LEADING, AsyncFlights, Caller, Flight, FlightTable, Outcome, Seat, SyncFlights
 from afresh.runtime.run_now import run_now
 from afresh.testing import wait_until, wait_until_async
 
 LONG_MS = 60_000.0
+_NUMBERS = count(100)
+
+
+class _SomeTask:
+    """What the table asks of a task."""
+
+    is_done = False
+
+    def done(self) -> bool:
+        return self.is_done
 
 
 class Party:
     """A thread or task with context variables of its own, acting when told to."""
 
-    def __init__(self, table: FlightTable, loop: object = None, *, blocks: bool = False) -> None:
+    def __init__(self, table: FlightTable, thread: int = 0, *, blocks: bool = False) -> None:
         self.table = table
-        self._loop = loop
-        self._blocks = blocks
+        self._task = None if blocks else _SomeTask()
+        self._caller = Caller(thread or next(_NUMBERS), self._task and weakref.ref(self._task))
         self._context = copy_context()
         self.woken = 0
+        self._led: list[Flight] = []
 
     def follow(self, key: str) -> Seat | None:
-        return self._context.run(self.table.follow, key, self.table.arrive(), self._loop, blocks=self._blocks)
+        return self._context.run(self.table.follow, key, self.table.arrive(), lambda: self._caller)
 
     def enter(self, key: str) -> Flight | Seat | None:
-        return self._context.run(self.table.enter, key, self.table.arrive(), self._loop, blocks=self._blocks)
+        return self._context.run(self.table.enter, key, self.table.arrive(), lambda: self._caller)
 
     def lead(self, key: str) -> Flight:
         flight = self.enter(key)
         assert isinstance(flight, Flight)
+        self._led.append(flight)
         self._context.run(flight.start_compute)
         return flight
 
@@ -58,7 +72,13 @@ def table() -> FlightTable:
 
 @pytest.fixture
 def party(table: FlightTable) -> Callable[..., Party]:
-    return lambda *args, **kwargs: Party(table, *args, **kwargs)
+    parties: list[Party] = []
+
+    def make(*args: Any, **kwargs: Any) -> Party:
+        parties.append(Party(table, *args, **kwargs))
+        return parties[-1]
+
+    return make
 
 
 # --- who gets what -------------------------------------------------------------------------------------------------
@@ -98,7 +118,7 @@ def test_who_waited_for_nothing_shares_the_next_flight_however_late_the_seat(par
 
     again = second.lead("k")
     again.mark()
-    seat = table.enter("k", arrived, None, blocks=False)
+    seat = table.enter("k", arrived, lambda: Caller(1))
     late = third.follow("k")
     second.end(again, b"value")
 
@@ -141,7 +161,7 @@ def test_nobody_joins_a_flight_that_is_closed_or_ended(party: Callable[..., Part
     second = other.lead("k")
     leader.end(first)
 
-    assert party().follow("k").flight is second
+    assert party().follow("k").cabin is second._cabin
     other.end(second)
     assert party().follow("k") is None
 
@@ -199,7 +219,7 @@ def test_a_coroutine_that_is_closed_from_elsewhere_ends_what_it_began(party: Cal
     assert bystander.stop_waiting(seat) is None
     bystander.end(flight)
 
-    assert flight.waits_for == its_own.waits_for == []
+    assert flight._cabin.waits_for == its_own._cabin.waits_for == []
     assert isinstance(party().enter("k"), Flight)
     assert bystander.follow("of its own") is None
 
@@ -225,7 +245,7 @@ def test_a_flight_waits_for_those_that_its_own_compute_leads(party: Callable[...
     assert two.follow("outer") is None
     assert two.follow("inner") is None
     one.end(inner)
-    assert two.follow("outer") is None or two.follow("outer").flight is not inner
+    assert two.follow("outer") is None or two.follow("outer").cabin is not inner._cabin
 
 
 def test_two_that_took_seats_in_each_others_flights_do_not_both_wait(party: Callable[..., Party]) -> None:
@@ -264,24 +284,98 @@ def test_a_compute_that_waits_in_several_tasks_waits_for_all_of_them(party: Call
 
 # --- threads and loops ---------------------------------------------------------------------------------------------
 def test_a_plain_call_on_a_loops_thread_does_not_wait_for_a_task_of_that_loop(party: Callable[..., Party]) -> None:
-    loop, other = object(), object()
-    task = party(loop)
+    task = party(1)
     task.lead("k")
 
-    assert party(loop, blocks=True).follow("k") is None
-    assert isinstance(party(other, blocks=True).follow("k"), Seat)
-    assert isinstance(party(None, blocks=True).follow("k"), Seat)
-    assert isinstance(party(loop).follow("k"), Seat)
+    assert party(1, blocks=True).follow("k") is None
+    assert isinstance(party(2, blocks=True).follow("k"), Seat)
+    assert isinstance(party(1).follow("k"), Seat)
 
 
 def test_a_plain_call_on_a_loops_thread_does_not_wait_for_who_waits_for_a_task_of_that_loop(party: Callable[..., Party]) -> None:
-    loop = object()
-    task, thread = party(loop), party(None, blocks=True)
+    task, thread = party(1), party(2, blocks=True)
     task.lead("a")
     thread.lead("b")
     assert thread.start_waiting(thread.follow("a")) is None
 
-    assert party(loop, blocks=True).follow("b") is None
+    assert party(1, blocks=True).follow("b") is None
+
+
+# --- leaders that are gone -----------------------------------------------------------------------------------------
+def test_a_flight_that_nobody_holds_any_more_has_ended(party: Callable[..., Party], table: FlightTable) -> None:
+    """As when an interrupt tears its leader away before any handler stands."""
+    leader, follower = party(), party()
+    flight = leader.enter("k")
+    seat = follower.follow("k")
+    assert follower.start_waiting(seat) is None
+
+    del flight
+
+    assert follower.stop_waiting(seat) == Outcome(None, False)
+    assert follower.woken == 1
+    assert isinstance(party().enter("k"), Flight)
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_nobody_waits_for_a_flight_of_its_own_that_only_a_traceback_holds(party: Callable[..., Party], *, blocks: bool) -> None:
+    leader = party(1, blocks=blocks)
+    flight = leader.enter("k")
+
+    assert leader.enter("k") is None
+    assert party(1, blocks=True).enter("k") is None
+    assert isinstance(party(2, blocks=True).enter("k"), Seat)
+    assert isinstance(flight, Flight)
+
+
+def test_a_flight_has_ended_with_the_task_that_leads_it(party: Callable[..., Party]) -> None:
+    leader, follower = party(), party()
+    flight = leader.enter("k")
+    seat = follower.follow("k")
+
+    leader._task.is_done = True
+
+    assert party().follow("k") is None
+    assert follower.start_waiting(seat) == Outcome(None, False)
+    assert isinstance(party().enter("k"), Flight)
+    flight.finish(b"too late")
+    assert seat.outcome == Outcome(None, False)
+
+
+def test_the_compute_of_a_flight_that_is_gone_is_forgotten(party: Callable[..., Party]) -> None:
+    leader = party()
+    leader.lead("k")
+    leader._led.clear()
+
+    inner = leader.lead("inner")
+
+    assert inner._cabin.outer is not None
+    assert leader._context.run(_LEADING.get) == (inner._cabin,)
+
+
+def test_what_ended_half_way_ends_whole(table: FlightTable, party: Callable[..., Party]) -> None:
+    """An interrupt in the midst of waking: the others are woken when the flight is dropped."""
+    leader, followers = party(), [party() for _ in range(3)]
+    flight = leader.enter("k")
+    assert isinstance(flight, Flight)
+    flight.mark()
+
+    def interrupt() -> None:
+        followers[1]._wake()
+        raise KeyboardInterrupt
+
+    for follower in followers:
+        seat = follower.follow("k")
+        follower.start_waiting(seat)
+        if follower is followers[1]:
+            seat.wake = interrupt
+            stubborn = seat
+
+    with pytest.raises(KeyboardInterrupt):
+        flight.finish(b"value", proven=True)
+    stubborn.wake = followers[1]._wake
+    del flight
+
+    assert [follower.woken for follower in followers] == [2, 2, 1]
 
 
 def wait(flights: Any, seat: Any, timeout_ms: float = LONG_MS) -> Outcome | None:
@@ -290,7 +384,8 @@ def wait(flights: Any, seat: Any, timeout_ms: float = LONG_MS) -> Outcome | None
 
 def test_a_thread_waits_for_a_thread(table: FlightTable) -> None:
     flights = SyncFlights(table)
-    flight = Party(table).lead("k")
+    leader = Party(table)
+    flight = leader.lead("k")
     outcomes: list[Outcome | None] = []
     seats = [flights.follow("k", flights.arrive()) for _ in range(3)]
     threads = [threading.Thread(target=lambda seat=seat: outcomes.append(wait(flights, seat))) for seat in seats]
@@ -308,14 +403,16 @@ def test_a_thread_waits_for_a_thread(table: FlightTable) -> None:
 
 @pytest.mark.parametrize("timeout_ms", [20.0, 0.0, -5.0])
 def test_a_thread_gives_up_when_its_time_is_up(table: FlightTable, timeout_ms: float) -> None:
-    Party(table).lead("k")
+    leader = Party(table)
+    leader.lead("k")
     flights = SyncFlights(table)
 
     assert wait(flights, flights.follow("k", flights.arrive()), timeout_ms) is None
 
 
 def test_a_time_longer_than_threads_can_wait_is_as_long_as_they_can(table: FlightTable) -> None:
-    flight = Party(table).lead("k")
+    leader = Party(table)
+    flight = leader.lead("k")
     flights = SyncFlights(table)
     seat = flights.follow("k", flights.arrive())
     ending = threading.Timer(0.01, lambda: flight.finish(b"value", proven=True))
@@ -327,7 +424,8 @@ def test_a_time_longer_than_threads_can_wait_is_as_long_as_they_can(table: Fligh
 
 async def test_a_task_waits_for_a_task_and_for_a_thread(table: FlightTable) -> None:
     flights = AsyncFlights(table)
-    flight = Party(table).lead("k")
+    leader = Party(table)
+    flight = leader.lead("k")
     seats = [flights.follow("k", flights.arrive()) for _ in range(3)]
     waiting = [asyncio.create_task(flights.wait(seat, LONG_MS)) for seat in seats]
     await wait_until_async(lambda: all(seat.wake for seat in seats), 10, "three tasks to wait")
@@ -339,14 +437,16 @@ async def test_a_task_waits_for_a_task_and_for_a_thread(table: FlightTable) -> N
 
 @pytest.mark.parametrize("timeout_ms", [20.0, 0.0, -5.0])
 async def test_a_task_gives_up_when_its_time_is_up(table: FlightTable, timeout_ms: float) -> None:
-    Party(table).lead("k")
+    leader = Party(table)
+    leader.lead("k")
     flights = AsyncFlights(table)
 
     assert await flights.wait(flights.follow("k", flights.arrive()), timeout_ms) is None
 
 
 async def test_a_task_that_finds_the_outcome_there_does_not_wait(table: FlightTable) -> None:
-    flight = Party(table).lead("k")
+    leader = Party(table)
+    flight = leader.lead("k")
     flights = AsyncFlights(table)
     seat = flights.follow("k", flights.arrive())
     flight.finish(b"value", proven=True)
@@ -355,7 +455,8 @@ async def test_a_task_that_finds_the_outcome_there_does_not_wait(table: FlightTa
 
 
 async def test_a_cancelled_task_gives_its_seat_up(table: FlightTable) -> None:
-    flight = Party(table).lead("k")
+    leader = Party(table)
+    flight = leader.lead("k")
     flights = AsyncFlights(table)
     seat = flights.follow("k", flights.arrive())
     waiting = asyncio.create_task(flights.wait(seat, LONG_MS))
@@ -370,7 +471,8 @@ async def test_a_cancelled_task_gives_its_seat_up(table: FlightTable) -> None:
 
 
 def test_waking_a_task_whose_loop_is_closed_harms_nobody(table: FlightTable) -> None:
-    flight = Party(table).lead("k")
+    leader = Party(table)
+    flight = leader.lead("k")
     follower = Party(table)
     flights = AsyncFlights(table)
     seats: list[Any] = []

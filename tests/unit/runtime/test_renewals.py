@@ -7,10 +7,17 @@ import pytest
 from afresh import Cache
 from afresh.core import ops
 from afresh.core.commits import Claim
+from afresh.core.ports import Ports
 from afresh.runtime.renewals import Renewals
-from afresh.testing import wait_until
+from afresh.testing import wait_until, wait_until_async
 from tests.support.servers import Server
 from tests.unit.core.scripted import Scripted, a_request
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Claim, "renewed_every_ms", 100)
+    monkeypatch.setattr("afresh.runtime.renewals.LEASE_RENEWAL_MS", 100)
 
 
 def a_claim(world: Scripted, name: str = "f:f:1") -> Claim:
@@ -28,9 +35,10 @@ def renewing() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "afresh-renewals"]
 
 
+@pytest.mark.usefixtures("hurried")
 def test_leases_are_renewed_as_long_as_somebody_computes_and_then_the_thread_ends() -> None:
     world = Scripted()
-    renewals = Renewals(lambda: world.ports)
+    renewals = Renewals(lambda: world.ports, world.ports.events)
     one, two = a_claim(world), a_claim(world, "f:f:2")
     renewals.start(one)
     renewals.start(two)
@@ -48,21 +56,80 @@ def test_leases_are_renewed_as_long_as_somebody_computes_and_then_the_thread_end
     wait_until(lambda: not renewing(), 20, "the thread to end")
 
 
+@pytest.mark.usefixtures("hurried")
+def test_whatever_goes_wrong_in_the_thread_it_goes_on() -> None:
+    world = Scripted()
+    claim, fails = a_claim(world), [True]
+
+    def ports() -> Ports:
+        if fails:
+            fails.clear()
+            raise LookupError("a defect of ours, say")
+        return world.ports
+
+    renewals = Renewals(ports, world.ports.events)
+    renewals.start(claim)
+
+    wait_until(lambda: renewed(world), 20, "the lease to be renewed in spite of it")
+    assert not fails
+    renewals.close()
+
+
+@pytest.mark.usefixtures("hurried")
+def test_after_close_nothing_is_sent_any_more() -> None:
+    """Else the thread would open anew what has just been closed."""
+    world, asked, may_answer = Scripted(), threading.Event(), threading.Event()
+
+    def ports() -> Ports:
+        asked.set()
+        assert may_answer.wait(20)
+        return world.ports
+
+    renewals = Renewals(ports, world.ports.events)
+    claim = a_claim(world)
+    renewals.start(claim)
+    assert asked.wait(20)
+    closing = threading.Thread(target=renewals.close)
+    closing.start()
+
+    assert not renewed(world)
+    may_answer.set()
+    closing.join()
+    assert renewed(world)
+    assert not renewing()
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("is_task", [False, True])
+async def test_nobody_renews_the_lease_of_a_claim_that_is_gone(*, is_task: bool) -> None:
+    world = Scripted()
+    renewals = Renewals(lambda: world.ports, world.ports.events)
+    claim = a_claim(world)
+    (renewals.start_for_task if is_task else renewals.start)(claim)
+
+    del claim
+
+    await wait_until_async(lambda: not renewing() and not renewals._timers, 20, "the thread to end")
+    assert not renewed(world)
+
+
 def test_what_was_never_started_may_be_stopped() -> None:
     world = Scripted()
 
-    Renewals(lambda: world.ports).stop(a_claim(world))
+    Renewals(lambda: world.ports, world.ports.events).stop(a_claim(world))
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_forked_child_has_no_thread_of_its_parents() -> None:
     world = Scripted()
-    renewals = Renewals(lambda: world.ports)
-    renewals.start(a_claim(world))
+    renewals = Renewals(lambda: world.ports, world.ports.events)
+    one, two = a_claim(world), a_claim(world, "f:f:2")
+    renewals.start(one)
     parents = renewing()
     signal = renewals._signal
 
     renewals.forget()
-    renewals.start(a_claim(world, "f:f:2"))
+    renewals.start(two)
 
     assert set(renewing()) - set(parents)
     renewals.close()
@@ -111,7 +178,7 @@ class Short:
 
 def test_what_lapses_sooner_is_renewed_sooner() -> None:
     world = Scripted()
-    renewals = Renewals(lambda: world.ports)
+    renewals = Renewals(lambda: world.ports, world.ports.events)
     claim, short = a_claim(world), Short()
     renewals.start(claim)
     renewals.start(short)
