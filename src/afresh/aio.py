@@ -101,6 +101,10 @@ class AsyncCache(Facade):
         """See `Cache.invalidate`."""
         return await operations.invalidate(self._engine.async_ports(), self._key_targets(keys))
 
+    async def expire(self, *keys: str) -> Receipt:
+        """See `Cache.expire`."""
+        return await operations.expire(self._engine.async_ports(), self._key_targets(keys))
+
     async def invalidate_tags(self, *tags: str) -> Receipt:
         """See `Cache.invalidate_tags`."""
         return await operations.invalidate(self._engine.async_ports(), self._tag_targets(tags))

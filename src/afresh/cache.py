@@ -207,6 +207,19 @@ class Cache(Facade):
         """
         return run_now(operations.invalidate(self._engine.sync_ports(), self._key_targets(keys)))
 
+    def expire(self, *keys: str) -> Receipt:
+        """Make entries stale: memoized functions and `get_or_compute` with a `stale_ttl` serve them until a new value is computed.
+
+        For a value that should be newer soon; one that must not be seen any more is to be invalidated. A computation that began before is
+        not stored over it. Without a `stale_ttl` the next call computes, as after an invalidation.
+
+        Args:
+            keys: the application's, and memoized calls' from `handle.key(...)`.
+
+        Cost: 1 round trip, whatever their number. Never raises for the server.
+        """
+        return run_now(operations.expire(self._engine.sync_ports(), self._key_targets(keys)))
+
     def invalidate_tags(self, *tags: str) -> Receipt:
         """Forget every entry that depends on one of these tags, functions' `tag` among them. Cost: 1 round trip, whatever their number."""
         return run_now(operations.invalidate(self._engine.sync_ports(), self._tag_targets(tags)))

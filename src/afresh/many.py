@@ -192,6 +192,10 @@ class Many(_Batches, Generic[K, V, P]):
         """Forget the values of these ids. Cost: 1 round trip in all."""
         return run_now(operations.invalidate(self._function.engine.sync_ports(), self._targets(ids, args, kwargs)))
 
+    def expire(self, ids: Iterable[K], /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
+        """Make the values of these ids stale: with a `stale_ttl` they are served until new ones are computed. Cost: 1 round trip."""
+        return run_now(operations.expire(self._function.engine.sync_ports(), self._targets(ids, args, kwargs)))
+
     def invalidate_all(self) -> Receipt:
         """Forget the values of all ids. Cost: 1 round trip, whatever their number."""
         return run_now(operations.invalidate(self._function.engine.sync_ports(), [Target(None, self._stamp)]))
@@ -256,6 +260,10 @@ class AsyncMany(_Batches, Generic[K, V, P]):
     async def invalidate(self, ids: Iterable[K], /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
         """See `Many.invalidate`."""
         return await operations.invalidate(self._function.engine.async_ports(), self._targets(ids, args, kwargs))
+
+    async def expire(self, ids: Iterable[K], /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
+        """See `Many.expire`."""
+        return await operations.expire(self._function.engine.async_ports(), self._targets(ids, args, kwargs))
 
     async def invalidate_all(self) -> Receipt:
         """See `Many.invalidate_all`."""

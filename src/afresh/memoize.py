@@ -199,6 +199,13 @@ class Memoized(_Handle, Generic[P, R]):
         """Forget this call's value: see the contract for what that guarantees. Cost: 1 round trip. Never raises for the server."""
         return run_now(operations.invalidate(self._function.engine.sync_ports(), [self._target(args, kwargs)]))
 
+    def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
+        """Make this call's value stale: it is served until a new one is computed, if there is a `stale_ttl`. Cost: 1 round trip.
+
+        See `Cache.expire`.
+        """
+        return run_now(operations.expire(self._function.engine.sync_ports(), [self._target(args, kwargs)]))
+
     def invalidate_all(self) -> Receipt:
         """Forget the values of all calls. Cost: 1 round trip, whatever their number."""
         return run_now(operations.invalidate(self._function.engine.sync_ports(), [self._target_all()]))
@@ -276,6 +283,10 @@ class AsyncMemoized(_Handle, Generic[P, R]):
     async def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
         """See `Memoized.invalidate`."""
         return await operations.invalidate(self._function.engine.async_ports(), [self._target(args, kwargs)])
+
+    async def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
+        """See `Memoized.expire`."""
+        return await operations.expire(self._function.engine.async_ports(), [self._target(args, kwargs)])
 
     async def invalidate_all(self) -> Receipt:
         """See `Memoized.invalidate_all`."""

@@ -31,7 +31,8 @@ FAR_MS = 10**15
 
 keys, values, leases, names, writers = map(st.sampled_from, (KEYS, VALUES, LEASES, STAMPS, WRITERS))
 ttls = st.sampled_from([0, HOUR_MS])
-marks = st.sampled_from([b"one", b"two"])
+marks = st.sampled_from([b"one", b"two", b"F:digest-1OSError", b"F:digest-1+2"])
+digests = st.sampled_from([b"", b"digest-1", b"digest-2"])
 stamps = st.sampled_from([b"stamp--1", b"stamp--2", b"D:mark", b"D:1", b"D:%d" % FAR_MS, b""])
 digits = st.one_of(st.integers(-(10**17), 10**17).map(lambda n: b"%d" % n), st.sampled_from([b"", b"-", b"007", b"-0", b"1.5", b" 1"]))
 envelopes = st.one_of(
@@ -48,16 +49,20 @@ operations = st.one_of(
     st.builds(ops.HashGet, keys, st.lists(st.sampled_from(["0", "1", "max", "g", "min", "bytes"]), min_size=1).map(tuple)),
     st.builds(ops.Unlink, keys, st.lists(keys).map(tuple)),
     st.builds(ops.Seize, leases, st.just(HOUR_MS), marks),
-    st.builds(ops.Claim, values, leases, seen, marks, st.just(HOUR_MS)),
+    st.builds(ops.Claim, values, leases, seen, marks, st.just(HOUR_MS), digests),
     st.builds(ops.Stamp, names, writers, stamps, ttls),
     st.builds(ops.Commit, values, leases, marks, raws, ttls),
     st.builds(ops.Abandon, leases, marks),
+    st.builds(ops.Fail, leases, marks, marks, st.just(HOUR_MS)),
     st.builds(ops.Extend, leases, marks, st.just(HOUR_MS)),
     st.builds(ops.Extend, leases, marks, st.just(HOUR_MS)),
     st.builds(ops.Put, st.one_of(values, names), leases, raws, ttls),
     st.builds(ops.Swap, values, leases, seen, st.sampled_from([0, 0, 40, 41]), raws, ttls),
     st.builds(ops.Incr, values, leases, st.integers(-(10**16), 10**16)),
     st.builds(ops.Touch, values, leases, st.sampled_from([bytes(8), FOR_EVER.to_bytes(8, "little")]), ttls),
+    st.builds(
+        ops.Expire, values, leases, names, st.integers(0, 2**64 - 1).map(lambda n: n.to_bytes(8, "little")), stamps, st.just(HOUR_MS)
+    ),
     st.builds(ops.Invalidate, values, leases, names, st.just(b"stamp--3"), st.just(HOUR_MS)),
     st.builds(ops.Bump, names, writers, st.just(b"stamp--4")),
     st.builds(ops.Mark, names, writers, marks, st.sampled_from([FAR_MS, -HOUR_MS]), st.just(HOUR_MS)),

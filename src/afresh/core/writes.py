@@ -14,14 +14,14 @@ from afresh.core.decide import Verdict, classify
 from afresh.core.envelope import FOR_EVER, Entry, pack_prefix, parse
 from afresh.core.flows import new_stamps
 from afresh.core.keys import Names, writers_of
-from afresh.core.ops import Bump, Incr, Invalidate, Op, Put, Stamp, Swap, Touch, Unlink
+from afresh.core.ops import Bump, Expire, Incr, Invalidate, Op, Put, Stamp, Swap, Touch, Unlink
 from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Ports
 from afresh.core.reads import Request, decoded, judge, look
 from afresh.core.stamps import STAMP_BYTES
 from afresh.errors import NotAnInteger, StoreError, StoreRefused, StoreUnavailable, UndecodablePayload
 
-__all__ = ["Target", "add", "incr", "invalidate", "put", "put_many", "touch"]
+__all__ = ["Target", "add", "expire", "incr", "invalidate", "put", "put_many", "touch"]
 
 # How often a compare-and-set is tried again when others write the same key in between.
 _TRIES = 20
@@ -252,3 +252,17 @@ async def invalidate(ports: Ports, targets: Sequence[Target]) -> int:
     if coarser:
         await _write(ports, coarser, [Unlink(stamp) for stamp in sorted(coarser)])
     return sum(reply[0] for target, reply in zip(targets, replies, strict=True) if target.names is not None)
+
+
+async def expire(ports: Ports, targets: Sequence[Target]) -> None:
+    """Make sure that no entry of these is fresh any more. They may be served stale, while one caller computes anew.
+
+    Cost: 1 round trip whatever the number of targets.
+
+    Raises:
+        StoreError: if it may not have been applied.
+    """
+    until = ports.clock.now_ms().to_bytes(8, "little")
+    names = [target.names for target in targets if target.names is not None]
+    ops = [Expire(*each, until, ports.token(STAMP_BYTES), KEY_STAMP_MS) for each in names]
+    await _write(ports, [each.value for each in names], ops)

@@ -11,7 +11,6 @@ After a fork the child has none of either; what they compute is the parent's.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -159,6 +158,8 @@ class _Threads:
                 try:
                     tidy()
                 except Exception:
+                    import logging
+
                     logging.getLogger("afresh").exception("%r failed after a computation behind its caller", tidy)
 
     def _next(self) -> Job | None:

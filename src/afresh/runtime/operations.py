@@ -27,7 +27,7 @@ from afresh.core.writes import Target
 from afresh.errors import StoreError
 from afresh.runtime.engine import bypassed
 
-__all__ = ["add", "drop", "get", "get_many", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
+__all__ = ["add", "drop", "expire", "get", "get_many", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
 
 
 # What a hit can be, as `Entry.state` says it.
@@ -147,3 +147,14 @@ async def drop(ports: Ports, targets: Sequence[Target]) -> int | None:
     except StoreError as error:
         ports.events.suppressed("invalidate", error)
         return None
+
+
+async def expire(ports: Ports, targets: Sequence[Target]) -> Receipt:
+    """Make entries stale, and say whether the server has it. Cost: 1 round trip."""
+    try:
+        if targets:
+            await writes.expire(ports, targets)
+    except StoreError as error:
+        ports.events.suppressed("expire", error)
+        return Receipt(applied=False, at=ports.clock.now_ms() / 1000)
+    return Receipt(applied=True, at=ports.clock.now_ms() / 1000)

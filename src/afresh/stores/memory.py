@@ -268,8 +268,8 @@ class MemoryStore:
 
     def _expire(self, op: ops.Expire) -> int:
         self._drop(op.lease)
-        self._store(op.stamp, op.fresh, op.ttl_ms)
         raw = self._bytes(op.value)
+        self._store(op.stamp, op.fresh, op.ttl_ms)
         if raw is None or len(raw) < HEADER_BYTES or not raw.startswith(_BEGINNING):
             return 0
         until = min(raw[_FRESH_UNTIL], op.fresh_until, key=lambda field: field[::-1])

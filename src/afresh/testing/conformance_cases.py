@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from afresh.core import ops
+from afresh.testing.conformance_freshness import FRESHNESS_CASES
 from afresh.testing.conformance_steps import (
     FOREIGN,
     HOUR_MS,
@@ -253,4 +254,4 @@ _CASES: Final[dict[str, Case]] = {
 }
 
 # By name: what makes the steps, given the names to take them on.
-CASES: Final[Mapping[str, Case]] = MappingProxyType(_CASES | TAG_CASES)
+CASES: Final[Mapping[str, Case]] = MappingProxyType(_CASES | TAG_CASES | FRESHNESS_CASES)
