@@ -10,6 +10,7 @@ from afresh.core.units import Duration
 from afresh.facade import MISSING, Facade, _not_yet
 from afresh.runtime import operations
 from afresh.runtime.computing import Tasks
+from afresh.runtime.writing import writing_task
 
 if TYPE_CHECKING:
     from afresh.core.results import Explanation, Lease, Receipt
@@ -114,8 +115,8 @@ class AsyncCache(Facade):
         return await operations.invalidate(self._engine.async_ports(), self._everything())
 
     def writing(self, *tags: str) -> AbstractAsyncContextManager[None]:
-        """Not available in this version."""
-        raise _not_yet("writing()")
+        """See `Cache.writing`."""
+        return writing_task(self._engine, self._marked(tags))
 
     def lock(self, name: str, *, ttl: Duration, wait: Duration = MISSING) -> AbstractAsyncContextManager[Lease]:
         """Not available in this version."""

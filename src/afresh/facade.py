@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self, final
 
 from afresh.codec.values import SignedPickle, check_codec
-from afresh.core.keys import Key
+from afresh.core.keys import Key, Tag
 from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy
 from afresh.core.ports import Codec
 from afresh.core.reads import Request
@@ -224,6 +224,12 @@ class Facade:
 
     def _tag_targets(self, tags: Iterable[str]) -> list[Target]:
         return [Target(None, self._engine.namespace.tag_of(tag).key) for tag in _checked_tags(tuple(tags))]
+
+    def _marked(self, tags: tuple[str, ...]) -> list[Tag]:
+        if not tags:
+            msg = "writing() needs the tags that the transaction writes under: writing('user:7')."
+            raise ConfigurationError(msg)
+        return [self._engine.namespace.tag_of(tag) for tag in _checked_tags(tags)]
 
     def _everything(self) -> list[Target]:
         return [Target(None, self._engine.namespace.tag.key)]

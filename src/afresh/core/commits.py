@@ -52,8 +52,9 @@ class Claim:
         """Return what lets its lease live on, if it is still ours."""
         return () if self.mark is None else (Extend(self.request.names.lease, self.mark, LEASE_MS),)
 
-    def renewed(self, replies: Sequence[object], sent_us: int, /) -> None:
-        """Take note of nothing: the commit finds out whose the lease is."""
+    def renewed(self, ports: Ports, replies: Sequence[object], sent_us: int, /) -> Sequence[Op]:  # noqa: ARG002  see Renewable
+        """Take note of nothing: the commit finds out whose the lease is, and one that is gone is not brought back."""
+        return ()
 
     def let_go(self) -> None:
         """Leave the lease's end to others, unless it has ended."""

@@ -294,6 +294,7 @@ def new_stamps(ports: Ports, needs: Needs) -> list[bytes]:
 async def seize(ports: Ports, request: Request) -> Claim:
     """Claim whatever is there and whoever computes: what comes of it will replace both. Cost: 1 round trip."""
     mark, needs = ports.token(_NUMBER_BYTES) + bytes(MARK_BYTES - _NUMBER_BYTES), request.needs
+    lease: bytes | None = mark
     vector: bytes | None = None
     token = fill_token(ports, request)
     try:
@@ -302,8 +303,9 @@ async def seize(ports: Ports, request: Request) -> Claim:
             raise answer
         vector = needs.vector(stamps) if needs.is_storable else None
     except StoreError as error:
+        lease = None
         ports.events.suppressed("claim", error)
-    return Claim(request, None, mark if vector is not None else None, vector, ports.clock.ticks_us(), token, lost=ports.lost)
+    return Claim(request, None, lease, vector, ports.clock.ticks_us(), token, lost=ports.lost)
 
 
 async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | Claim | Behind | None]:

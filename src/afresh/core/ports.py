@@ -180,7 +180,7 @@ class Flights(Protocol):
         ...
 
     def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
-        """Lead a new flight, or join; None if the caller must not wait (the flight needs this very caller to proceed).
+        """Lead a new flight, or join; None if the caller must do neither: it has uncommitted writes, or the flight needs it to proceed.
 
         A flight that `refreshes` is not followed: there is something to serve meanwhile, for who looks.
         """

@@ -29,23 +29,37 @@ class Renewable(Protocol):
         """Return what renews it."""
         ...
 
-    def renewed(self, replies: Sequence[object], sent_us: int, /) -> None:
-        """Take note of the replies to that, asked for at `sent_us`. Not called if the server failed."""
+    def renewed(self, ports: Ports, replies: Sequence[object], sent_us: int, /) -> Sequence[Op]:
+        """Take note of the replies to that, asked for at `sent_us`, and return what takes it back if its holder let go meanwhile.
+
+        Not called if the server failed.
+        """
         ...
 
 
 async def renew(ports: Ports, held: Sequence[Renewable]) -> None:
-    """Renew all of these, where they are still ours. Cost: 1 round trip. Never raises for the server."""
+    """Renew all of these, where they are still ours. Cost: 1 round trip, 2 if one was let go meanwhile. Never raises for the server."""
     batches = [each.renewal() for each in held]
     sent_us = ports.clock.ticks_us()
-    try:
-        replies = await ports.store.flight([op for batch in batches for op in batch])
-    except StoreError as error:
-        ports.events.suppressed("renew", error)
-        return
+    replies = await _told(ports, [op for batch in batches for op in batch])
+    undoing: list[Op] = []
     for each, batch in zip(held, batches, strict=True):
         own, replies = replies[: len(batch)], replies[len(batch) :]
-        for reply in own:
-            if isinstance(reply, StoreError):
-                ports.events.suppressed("renew", reply)
-        each.renewed(own, sent_us)
+        if len(own) == len(batch):
+            undoing += each.renewed(ports, own, sent_us)
+    if undoing:
+        await _told(ports, undoing)
+
+
+async def _told(ports: Ports, ops: Sequence[Op]) -> Sequence[object]:
+    """Return the replies; none if the server failed."""
+    replies: Sequence[object]
+    try:
+        replies = await ports.store.flight(ops)
+    except StoreError as error:
+        ports.events.suppressed("renew", error)
+        return ()
+    for reply in replies:
+        if isinstance(reply, StoreError):
+            ports.events.suppressed("renew", reply)
+    return replies

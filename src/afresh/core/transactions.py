@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from afresh.core.keys import Tag
-from afresh.core.ops import End, Mark
+from afresh.core.ops import End, Mark, Op
 from afresh.core.policy import MARK_KEEP_MS, MARK_MS, MARK_RENEWAL_MS
 from afresh.core.ports import Ports
 from afresh.core.stamps import STAMP_BYTES
@@ -58,8 +58,13 @@ class Transaction:
         """Return what sets all its marks again."""
         return [Mark(tag.key, tag.writers, self.id, MARK_MS, MARK_KEEP_MS) for tag in self.tags]
 
-    def renewed(self, replies: Sequence[object], sent_us: int, /) -> None:
-        """Take note of nothing: a mark that was gone is back."""
+    def ending(self, ports: Ports) -> Sequence[Op]:
+        """Return what ends all its marks."""
+        return [End(tag.key, tag.writers, self.id, ports.token(STAMP_BYTES), MARK_KEEP_MS) for tag in self.tags]
+
+    def renewed(self, ports: Ports, replies: Sequence[object], sent_us: int, /) -> Sequence[Op]:  # noqa: ARG002  see Renewable
+        """End the marks again if a renewal has overtaken their end: they would keep the tags dirty until they lapse."""
+        return () if self.is_open else self.ending(ports)
 
 
 def new_transaction(ports: Ports) -> Transaction:
@@ -90,9 +95,9 @@ async def end(ports: Ports, transaction: Transaction) -> None:
     Cost: 1 round trip, whatever the number of tags.
     """
     transaction.is_open = False
-    ops = [End(tag.key, tag.writers, transaction.id, ports.token(STAMP_BYTES), MARK_KEEP_MS) for tag in transaction.tags]
+    replies: Sequence[object]
     try:
-        replies = await ports.store.flight(ops) if ops else ()
+        replies = await ports.store.flight(transaction.ending(ports)) if transaction.tags else ()
     except StoreError as error:
         replies = [error]
     for reply in replies:

@@ -103,6 +103,8 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
 async def add(ports: Ports, request: Request, value: object) -> bool:
     """Store the value if there is no valid entry. True if stored: then nobody else's `add` is, until the entry ends.
 
+    While a transaction keeps a tag dirty nothing can be stored: False. With ttl 0: whether it would have been.
+
     Cost: 1 round trip without stamps, 3 with.
 
     Raises:
@@ -113,8 +115,10 @@ async def add(ports: Ports, request: Request, value: object) -> bool:
     ttl_ms = request.policy.ttl_for(value)
     (vector,) = await _vectors(ports, [request], ttl_ms)
     verdict = await _found(ports, request) if request.needs.tags or ttl_ms == 0 else None
-    if vector is None or ttl_ms == 0:
-        return verdict is None or verdict.cause is not None
+    if verdict is not None and ttl_ms == 0:
+        return verdict.cause is not None
+    if vector is None:
+        return False
     return await _swap(ports, request, envelope_of(ports, request, encoded, vector, ttl_ms=ttl_ms), verdict)
 
 

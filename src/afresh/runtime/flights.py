@@ -29,6 +29,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from afresh.core.ports import Duty
+from afresh.runtime.apart import is_apart
 
 if TYPE_CHECKING:
     import asyncio
@@ -214,7 +215,7 @@ class FlightTable:
 
     def follow(self, key: str, arrived: int, caller: Callable[[], Caller]) -> Seat | None:
         """Take a seat, if there is a flight, nothing to serve meanwhile, and this caller may wait for it."""
-        if key not in self._flights:
+        if key not in self._flights or is_apart():
             return None
         me = caller()
         with self.lock:
@@ -222,7 +223,9 @@ class FlightTable:
             return None if cabin is None or cabin.refreshes else _seat_in(cabin, arrived, me)
 
     def enter(self, key: str, arrived: int, caller: Callable[[], Caller], *, refreshes: bool = False) -> Flight | Seat | None:
-        """Take a seat, or lead; None if there is a flight that this caller must not wait for."""
+        """Take a seat, or lead; None for who stays apart, or if there is a flight that this caller must not wait for."""
+        if is_apart():
+            return None
         leading, me = _LEADING.get(), caller()
         with self.lock:
             cabin = self._find(key)

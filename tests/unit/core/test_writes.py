@@ -65,7 +65,7 @@ def test_more_tags_than_an_entry_holds_store_nothing(world: Scripted) -> None:
     request = a_request(tags=[str(at) for at in range(256)])
 
     assert put(world, 1, request) is False
-    assert run_now(writes.add(world.ports, request, 1)) is True
+    assert run_now(writes.add(world.ports, request, 1)) is False
     assert world.ask(ops.Get(request.names.value)) is None
 
 
@@ -90,6 +90,14 @@ def test_a_put_that_fails_raises(world: Scripted, kind: type[ops.Op], way: str) 
 
 
 # --- add -----------------------------------------------------------------------------------------------------------
+def test_while_a_tag_is_marked_nobody_adds(world: Scripted) -> None:
+    """Two callers that were both told that they are the one would be worse than none."""
+    world.ask(ops.Mark(TAG.key, TAG.writers, b"transaction", 60_000, 60_000))
+
+    assert run_now(writes.add(world.ports, a_request(), 1)) is False
+    assert run_now(writes.add(world.ports, a_request(ttl_ms=0), 1)) is True
+
+
 def test_an_add_that_is_overtaken_again_and_again_gives_up(world: Scripted) -> None:
     """Somebody else writes an invalid entry each time between look and swap."""
     numbers = iter(range(1000))

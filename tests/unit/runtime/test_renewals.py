@@ -172,8 +172,9 @@ class Short:
     def renewal(self) -> list[ops.Op]:
         return [ops.Get("t:v:{k:k}")]
 
-    def renewed(self, replies: object, sent_us: int) -> None:
+    def renewed(self, ports: object, replies: object, sent_us: int) -> list[ops.Op]:
         self.times += 1
+        return []
 
 
 def test_what_lapses_sooner_is_renewed_sooner() -> None:
