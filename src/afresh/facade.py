@@ -15,7 +15,7 @@ from afresh.core.reads import Request
 from afresh.core.stamps import needs_of
 from afresh.core.suggest import listed, names_nearest_option
 from afresh.core.units import MAX_TTL_MS, Duration, duration_ms
-from afresh.core.writes import Target
+from afresh.core.writes import Target, key_targets
 from afresh.errors import ConfigurationError, NotAvailable
 from afresh.function import Options
 from afresh.many import MemoizeMany, memoized_many
@@ -90,6 +90,7 @@ class Facade:
         early_refresh: bool = True,
         share: bool = False,
         near: bool = True,
+        capture: bool = True,
         codec: Codec | SignedPickle | None = None,
     ) -> Memoize:
         """Return a decorator that keeps a function's results, by its arguments. For `def`, `async def` and methods.
@@ -123,6 +124,8 @@ class Facade:
             share: hand out one object to all callers of the near tier, which saves decoding it for each: they must not change it. Results
                 that nobody can change (text, numbers, tuples of these) are shared anyhow.
             near: whether the near tier may keep results.
+            capture: whether a result depends on what the function reads through this cache while it runs, too: on other memoized calls,
+                keys and tables. What is invalidated there is dropped here. Threads that it starts are not followed.
             codec: what encodes results: a `SignedPickle`, or a codec of your own. Default: the cache's.
 
         Raises:
@@ -145,7 +148,7 @@ class Facade:
             early_refresh=_checked_bool(early_refresh, what="early_refresh"),
             jitter=JITTER,
         )
-        return memoized(self._engine, Options(policy, tags, key, listed("ignore", ignore), name, version, codec, near, share))
+        return memoized(self._engine, Options(policy, tags, key, listed("ignore", ignore), name, version, codec, near, share, capture))
 
     @names_nearest_option
     def memoize_many(
@@ -215,11 +218,11 @@ class Facade:
 
     def _key_targets(self, keys: Iterable[str]) -> list[Target]:
         namespace = self._engine.namespace
-        targets = []
+        targets: list[Target] = []
         for key in keys:
             function = key.function if isinstance(key, Key) else None
             stamp = namespace.tag_of(function).key if function else None
-            targets.append(Target(self._keyed(key).names, stamp))
+            targets += key_targets(namespace, self._keyed(key).names, stamp)
         return targets
 
     def _tag_targets(self, tags: Iterable[str]) -> list[Target]:

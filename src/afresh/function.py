@@ -43,6 +43,7 @@ class Options:
     codec: Codec | SignedPickle | None = None
     near: bool = True
     share: bool = False
+    capture: bool = True
     reads_near: bool = True
 
     def __post_init__(self) -> None:
@@ -135,7 +136,7 @@ class Function:
         elif self._templates is not None and (tags := self._templates.render(values)) is not self._templates.constant:
             needs = needs_of(engine.namespace, self._function_tag, tags)
         names, options = engine.namespace.names(self.key(values)), self.options
-        return Request(names, needs, self.policy, self.values, self.name, engine.namespace, self._near, options.share)
+        return Request(names, needs, self.policy, self.values, self.name, engine.namespace, self._near, options.share, options.capture)
 
     def _spelled(self, values: tuple[Any, ...]) -> tuple[list[Any], Mapping[str, Any]]:
         """Return the arguments as one calls with them."""

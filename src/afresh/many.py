@@ -11,16 +11,17 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from inspect import Parameter, signature
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
 
-from afresh.core import flows
+from afresh.core.capture import obtain_into, obtain_many_into
 from afresh.core.commits import Behind, Claim, Result, abandon_many, commit_many
 from afresh.core.keys import Key
 from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request
 from afresh.core.results import Receipt
-from afresh.core.writes import Target
+from afresh.core.writes import Target, key_targets
 from afresh.errors import ConfigurationError
 from afresh.function import Function, Options, imitate
 from afresh.runtime import operations
+from afresh.runtime.capturing import capturing
 from afresh.runtime.computing import closing_ports, end_compute, start_compute, unless_closed
 from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.run_now import run_now
@@ -80,7 +81,8 @@ class _Batches:
         return {each: request(bind(each, *args, **kwargs)) for each in dict.fromkeys(ids)}
 
     def _targets(self, ids: Iterable[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Target]:
-        return [Target(request.names, self._stamp) for request in self._requests(ids, args, kwargs).values()]
+        namespace, requests = self._function.engine.namespace, self._requests(ids, args, kwargs)
+        return [target for request in requests.values() for target in key_targets(namespace, request.names, self._stamp)]
 
     @property
     def _stamp(self) -> str:
@@ -110,12 +112,10 @@ class _Sorted:
         self.later = {each: duty.claim for each, duty in duties.items()}
 
     def start_compute(self, *, is_task: bool) -> None:
-        for claim in self.claims.values():
-            start_compute(self._engine, claim, is_task=is_task)
+        start_compute(self._engine, list(self.claims.values()), is_task=is_task)
 
     def end_compute(self) -> None:
-        for claim in reversed(self.claims.values()):
-            end_compute(self._engine, claim)
+        end_compute(self._engine, list(self.claims.values()))
 
     def split(self, computed: Mapping[Any, Any]) -> tuple[list[Result], list[Claim]]:
         """Return what is to be committed, and the claims on ids that were left out."""
@@ -136,16 +136,17 @@ class Many(_Batches, Generic[K, V, P]):
             return _in_order(requests, self._checked(self._function.fn(list(requests), *args, **kwargs))) if requests else {}
         engine = self._function.engine
         ports = engine.sync_ports()
+        captured = capturing(engine.namespace)
         call = functools.partial(self._call, args, kwargs)
         compute = functools.partial(self._compute, ports, call)
-        batch = _Sorted(engine, list(requests), run_now(flows.obtain_many(ports, list(requests.values()))))
+        batch = _Sorted(engine, list(requests), run_now(obtain_many_into(ports, list(requests.values()), captured)))
         if batch.later:
             later = _Sorted(engine, list(batch.later), list(batch.later.values()))
             if engine.background.start(functools.partial(self._compute_behind, ports, call, later)) is None:
                 run_now(abandon_many(ports, list(batch.later.values())))
         values = {**batch.values, **compute(batch)}
         for each in batch.pending:
-            alone = _Sorted(engine, [each], [run_now(flows.obtain(ports, requests[each]))])
+            alone = _Sorted(engine, [each], [run_now(obtain_into(ports, requests[each], captured))])
             values |= {**alone.values, **compute(alone)}
         return _in_order(requests, values)
 
@@ -211,15 +212,16 @@ class AsyncMany(_Batches, Generic[K, V, P]):
             return _in_order(requests, self._checked(await self._function.fn(list(requests), *args, **kwargs))) if requests else {}
         engine = self._function.engine
         ports = engine.async_ports()
+        captured = capturing(engine.namespace)
         call = functools.partial(self._call, args, kwargs)
         compute = functools.partial(self._compute, ports, call)
-        batch = _Sorted(engine, list(requests), await flows.obtain_many(ports, list(requests.values())))
+        batch = _Sorted(engine, list(requests), await obtain_many_into(ports, list(requests.values()), captured))
         if batch.later:
             later = _Sorted(engine, list(batch.later), list(batch.later.values()))
             engine.background.start_task(self._compute_behind(ports, call, later))
         values = {**batch.values, **await compute(batch)}
         for each in batch.pending:
-            alone = _Sorted(engine, [each], [await flows.obtain(ports, requests[each])])
+            alone = _Sorted(engine, [each], [await obtain_into(ports, requests[each], captured)])
             values |= {**alone.values, **await compute(alone)}
         return _in_order(requests, values)
 

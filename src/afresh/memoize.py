@@ -7,21 +7,22 @@ are the call's: ``profile(7)``, ``profile.invalidate(7)``. Accessed on an instan
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from operator import methodcaller
 from types import MethodType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
 
-from afresh.core import flows
+from afresh.core.capture import seize_into
 from afresh.core.keys import Key
 from afresh.core.reads import Request
 from afresh.core.results import Entry, Receipt
 from afresh.core.units import Duration, duration_ms
-from afresh.core.writes import Target
+from afresh.core.writes import Target, key_targets
 from afresh.errors import ConfigurationError
 from afresh.function import Function, Options, imitate
 from afresh.runtime import operations
+from afresh.runtime.capturing import capturing
 from afresh.runtime.computing import Tasks, Threads, start_compute
 from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.run_now import run_now
@@ -103,9 +104,9 @@ class _Handle:
     def _request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
         return self._function.request(self._values(args, kwargs))
 
-    def _target(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Target:
-        engine = self._function.engine
-        return Target(engine.namespace.names(self._key(args, kwargs)), engine.namespace.tag_of(self.tag).key)
+    def _targets(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Target]:
+        namespace = self._function.engine.namespace
+        return key_targets(namespace, namespace.names(self._key(args, kwargs)), namespace.tag_of(self.tag).key)
 
     def _target_all(self) -> Target:
         return Target(None, self._function.engine.namespace.tag_of(self.tag).key)
@@ -173,8 +174,8 @@ class Memoized(_Handle, Generic[P, R]):
             return self.uncached(*args, **kwargs)
         engine = self._function.engine
         computing = Threads(engine)
-        claim = run_now(flows.seize(engine.sync_ports(), self._request(args, kwargs)))
-        start_compute(engine, claim, is_task=False)
+        claim = run_now(seize_into(engine.sync_ports(), self._request(args, kwargs), capturing(engine.namespace)))
+        start_compute(engine, [claim], is_task=False)
         try:
             value = self.uncached(*args, **kwargs)
         except BaseException as error:
@@ -197,14 +198,14 @@ class Memoized(_Handle, Generic[P, R]):
 
     def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
         """Forget this call's value: see the contract for what that guarantees. Cost: 1 round trip. Never raises for the server."""
-        return run_now(operations.invalidate(self._function.engine.sync_ports(), [self._target(args, kwargs)]))
+        return run_now(operations.invalidate(self._function.engine.sync_ports(), self._targets(args, kwargs)))
 
     def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
         """Make this call's value stale: it is served until a new one is computed, if there is a `stale_ttl`. Cost: 1 round trip.
 
         See `Cache.expire`.
         """
-        return run_now(operations.expire(self._function.engine.sync_ports(), [self._target(args, kwargs)]))
+        return run_now(operations.expire(self._function.engine.sync_ports(), self._targets(args, kwargs)))
 
     def invalidate_all(self) -> Receipt:
         """Forget the values of all calls. Cost: 1 round trip, whatever their number."""
@@ -262,8 +263,8 @@ class AsyncMemoized(_Handle, Generic[P, R]):
             return await self.uncached(*args, **kwargs)
         engine = self._function.engine
         computing = Tasks(engine)
-        claim = await flows.seize(engine.async_ports(), self._request(args, kwargs))
-        start_compute(engine, claim, is_task=True)
+        claim = await seize_into(engine.async_ports(), self._request(args, kwargs), capturing(engine.namespace))
+        start_compute(engine, [claim], is_task=True)
         try:
             value = await self.uncached(*args, **kwargs)
         except BaseException as error:
@@ -282,11 +283,11 @@ class AsyncMemoized(_Handle, Generic[P, R]):
 
     async def invalidate(self, /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
         """See `Memoized.invalidate`."""
-        return await operations.invalidate(self._function.engine.async_ports(), [self._target(args, kwargs)])
+        return await operations.invalidate(self._function.engine.async_ports(), self._targets(args, kwargs))
 
     async def expire(self, /, *args: P.args, **kwargs: P.kwargs) -> Receipt:
         """See `Memoized.expire`."""
-        return await operations.expire(self._function.engine.async_ports(), [self._target(args, kwargs)])
+        return await operations.expire(self._function.engine.async_ports(), self._targets(args, kwargs))
 
     async def invalidate_all(self) -> Receipt:
         """See `Memoized.invalidate_all`."""

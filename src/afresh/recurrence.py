@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, overload
 
 from afresh.core import table as tables
+from afresh.core.capture import attend
 from afresh.core.keys import Namespace, function_id
 from afresh.core.ports import Ports
 from afresh.core.results import Receipt
@@ -18,6 +19,7 @@ from afresh.errors import ConfigurationError, UnencodableValue
 from afresh.function import imitate, is_coroutine_function, refuse_uncacheable
 from afresh.naming import name_of
 from afresh.runtime import operations
+from afresh.runtime.capturing import capturing
 from afresh.runtime.computing import closing_ports
 from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.run_now import run_now
@@ -105,6 +107,8 @@ class Recurrence(_Handle, Generic[R]):
             ValueError: if n is below the base's first.
         """
         ports = self._engine.sync_ports()
+        if (captured := capturing(self._engine.namespace)) is not None:
+            run_now(attend(ports, self._table.needs.tags, captured))
         found = self._known_without_io(n) or run_now(tables.obtain(ports, self._table, n))
         value: R = found.value if isinstance(found, Row) else self._grow(ports, n, found)
         return value
@@ -146,6 +150,8 @@ class AsyncRecurrence(_Handle, Generic[R]):
     async def __call__(self, n: int, /) -> R:
         """See `Recurrence.__call__`."""
         ports = self._engine.async_ports()
+        if (captured := capturing(self._engine.namespace)) is not None:
+            await attend(ports, self._table.needs.tags, captured)
         found = self._known_without_io(n) or await tables.obtain(ports, self._table, n)
         value: R = found.value if isinstance(found, Row) else await self._grow(ports, n, found)
         return value

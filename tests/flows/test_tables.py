@@ -16,7 +16,7 @@ from afresh.runtime.run_now import run_now
 from afresh.stores.memory import MemoryStore
 from afresh.testing import explore, pause
 from afresh.testing.stepping import Actor, Scenario
-from tests.flows.world import PRODUCTION, Variant, World, isolated, sample
+from tests.flows.world import NAMESPACE, PRODUCTION, Variant, World, isolated, sample
 
 
 @Cache("memory://", namespace="t").recurrence(base={0: -1}, name="rows")
@@ -74,6 +74,7 @@ class _Using:
     def __init__(self, ports: Ports) -> None:
         self.async_ports = lambda: ports
         self.counters = ports.events
+        self.namespace = NAMESPACE
 
 
 def _run_through(coroutine: Actor) -> object:

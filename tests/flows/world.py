@@ -20,6 +20,7 @@ from typing import Any
 from afresh.codec.msgpack import codec_for
 from afresh.codec.values import CodecValues
 from afresh.core import flows, ops, writes
+from afresh.core.capture import obtain_into
 from afresh.core.commits import Result, commit_many
 from afresh.core.envelope import parse
 from afresh.core.keys import Names, Namespace
@@ -29,6 +30,7 @@ from afresh.core.reads import Hit, Request, read
 from afresh.core.renewing import renew
 from afresh.core.stamps import needs_of
 from afresh.core.writes import Target
+from afresh.runtime.capturing import capturing, end_capture, start_capture
 from afresh.runtime.flights import Caller, Flight, FlightTable, Outcome, Seat
 from afresh.runtime.run_now import run_now
 from afresh.stores.memory import MemoryStore
@@ -303,20 +305,23 @@ async def call(
     renews: bool = False,
 ) -> object:
     """Do what the facades do: obtain, compute outside the flow, then commit or abandon."""
-    got = await flows.obtain(ports, wanted)
+    got = await obtain_into(ports, wanted, capturing(NAMESPACE))
     if isinstance(got, Hit):
         return got.value
     if got.flight is not None:
         got.flight.start_compute()
+    start_capture([got])
     try:
         value = await compute()
         if renews:
             await renew(ports, [got])
     except BaseException:
+        end_capture([got])
         if got.flight is not None:
             got.flight.end_compute()
         await flows.abandon(ports, got)
         raise
+    end_capture([got])
     if got.flight is not None:
         got.flight.end_compute()
     if stamps_late:

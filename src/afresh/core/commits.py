@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from afresh.core.envelope import FOR_EVER, Entry, Flag, pack_prefix, parse
 from afresh.core.failures import failure_record
-from afresh.core.ops import Abandon, Commit, Extend, Fail, Op
-from afresh.core.policy import LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms, jittered_ms
+from afresh.core.keys import writers_of
+from afresh.core.ops import Abandon, Commit, Extend, Fail, Op, Stamp
+from afresh.core.policy import LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms, jittered_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Flight, Ports
 from afresh.core.reads import Hit, Request, stamp_reads
+from afresh.core.stamps import STAMP_BYTES, Captured
 from afresh.errors import StoreError, UnencodableValue
 
 __all__ = ["Behind", "Claim", "Result", "abandon", "abandon_many", "commit", "commit_many", "envelope_of", "fail", "release"]
@@ -33,6 +35,8 @@ class Claim:
         token: from before the claim, to fill the near tier with; None if it is not to be.
         kept: the old entry to serve if the compute raises.
         is_left: the caller has gone: nobody is told what the compute returns or raises.
+        captured: what the compute reads through afresh, so that its result depends on it; None if it is not to.
+        reader: the compute that this one is a part of, if any.
     """
 
     renewed_every_ms: ClassVar[int] = LEASE_RENEWAL_MS
@@ -47,6 +51,8 @@ class Claim:
     kept: Entry | None = None
     is_left: bool = False
     lost: deque[Op] | None = None
+    captured: Captured | None = None
+    reader: Captured | None = None
 
     def renewal(self) -> Sequence[Extend]:
         """Return what lets its lease live on, if it is still ours."""
@@ -122,6 +128,11 @@ def _seal(ports: Ports, result: Result) -> None:
     """Encode, unless nobody would see the bytes; and let nobody join any more."""
     claim = result.claim
     request = claim.request
+    if claim.captured is not None and claim.vector is not None:
+        claim.vector = claim.captured.added_to(claim.vector, request.needs)
+        if claim.vector is None:
+            reason = "more than 255 tags and keys" if claim.captured.is_whole else "made of what was not stored itself"
+            ports.events.not_stored(request.owner, reason)
     cost_us = ports.clock.ticks_us() - claim.started_us
     ports.events.computed(request.owner, cost_us)
     if claim.flight is None and claim.mark is None:
@@ -156,7 +167,7 @@ def envelope_of(
         vector or b"",
         flags=flags | encoded.flags | (needs.flags if vector else 0),
         codec=encoded.codec,
-        tags=len(needs.tags) - needs.implicit if vector else 0,
+        tags=(len(vector) - STAMP_BYTES * needs.implicit) // (2 * STAMP_BYTES) if vector else 0,
         created_ms=now_ms,
         fresh_until_ms=FOR_EVER if ttl_ms is None else now_ms + ttl_ms,
         cost_us=cost_us,
@@ -168,18 +179,21 @@ def envelope_of(
 async def _store(ports: Ports, results: Sequence[Result]) -> None:
     """Commit each under its lease. One that was stored is proven if, after it, every stamp was still what the claim had read."""
     ops: list[Op] = []
+    extending: dict[str, Op] = {}
     for result in results:
         names, kept_ms = result.claim.request.names, result.claim.request.policy.kept_ms
         px_ms = hard_ttl_ms(result.ttl_ms, 0 if result.negative_ttl_ms is not None else kept_ms)
         assert result.claim.mark is not None
         assert result.envelope is not None
         ops.append(Commit(names.value, names.lease, result.claim.mark, result.envelope, px_ms))
-    reads = stamp_reads([result.claim.request for result in results])
+        extending |= _extending(ports, result.claim, tag_ttl_ms(result.ttl_ms, kept_ms))
+    reads = {get.key: get for get in stamp_reads([result.claim.request for result in results])}
+    looks = extending | reads
     try:
-        replies = await ports.store.flight([*ops, *reads])
+        replies = await ports.store.flight([*ops, *looks.values()])
     except StoreError as error:
-        replies = [error] * (len(ops) + len(reads))
-    stamps = dict(zip(reads, replies[len(ops) :], strict=True))
+        replies = [error] * (len(ops) + len(looks))
+    stamps = dict(zip(looks, replies[len(ops) :], strict=True))
     for result, stored in zip(results, replies[: len(ops)], strict=True):
         request = result.claim.request
         result.claim.lost = None
@@ -189,8 +203,32 @@ async def _store(ports: Ports, results: Sequence[Result]) -> None:
         elif not stored:
             ports.events.not_stored(request.owner, "invalidated or overtaken meanwhile")
         else:
-            result.proven = request.needs.vector([stamps[read] for read in request.needs.reads]) == result.claim.vector
+            result.proven = _is_unchanged(result.claim, stamps)
         _keep(ports, result)
+
+
+def _captured(claim: Claim) -> dict[str, bytes]:
+    """Return the stamps that were captured, by their names on the server."""
+    namespace, needs = claim.request.namespace, claim.request.needs
+    if claim.captured is None or claim.vector is None or namespace is None:
+        return {}
+    carried = needs.by_hash(claim.vector)
+    for tag in needs.tags:
+        del carried[tag.hash]
+    return {namespace.stamp_key(name): stamp for name, stamp in carried.items()}
+
+
+def _extending(ports: Ports, claim: Claim, ttl_ms: int) -> dict[str, Op]:
+    """Return what lets the stamps that were captured live as long as the result."""
+    return {name: Stamp(name, writers_of(name), ports.token(STAMP_BYTES), ttl_ms) for name in _captured(claim)}
+
+
+def _is_unchanged(claim: Claim, stamps: Mapping[str, object]) -> bool:
+    """Say whether these are the stamps that the result carries."""
+    needs, captured = claim.request.needs, _captured(claim)
+    own = needs.vector([stamps[get.key] for get in needs.reads])
+    assert claim.vector is not None
+    return own == claim.vector[: len(claim.vector) - 2 * STAMP_BYTES * len(captured)] and captured.items() <= stamps.items()
 
 
 def _keep(ports: Ports, result: Result) -> None:

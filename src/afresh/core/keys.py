@@ -21,7 +21,21 @@ from typing import NamedTuple, final
 
 from afresh.errors import ConfigurationError
 
-__all__ = ["SLOTS", "Key", "Names", "Namespace", "Tag", "Watched", "function_id", "key_slot", "twins", "user_id", "watched", "writers_of"]
+__all__ = [
+    "SLOTS",
+    "Key",
+    "Names",
+    "Namespace",
+    "Tag",
+    "Watched",
+    "function_id",
+    "key_slot",
+    "key_tag",
+    "twins",
+    "user_id",
+    "watched",
+    "writers_of",
+]
 
 SLOTS = 16384
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/@=,+<>-]{1,120}", re.ASCII)
@@ -172,6 +186,11 @@ def watched(namespace: Namespace) -> Watched:
     """Return what a listener in this namespace names."""
     name = namespace.name
     return Watched((f"{name}:t:", f"{name}:v:{{k"), f"{name}:z:{{beat}}", f"{name}:z:{{nobody}}")
+
+
+def key_tag(namespace: Namespace, names: Names) -> Tag:
+    """Return the tag that stands for a key in the entries that were made of it."""
+    return namespace.tag_of("afresh:" + names.value)  # a function's identity holds no brace
 
 
 def key_slot(key: str) -> int:

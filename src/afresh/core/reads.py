@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from afresh.core.decide import Cause, State, Verdict, classify, undeclared
@@ -43,6 +43,7 @@ class Request(NamedTuple):
         owner: whom the counters blame: a function's name, or a kind.
         near: whether the near tier may serve and keep it.
         share: whether it may hand out one object to all callers, though they could change it.
+        captures: whether what its compute reads through afresh is what it depends on, too.
     """
 
     names: Names
@@ -53,6 +54,7 @@ class Request(NamedTuple):
     namespace: Namespace | None
     near: bool = True
     share: bool = False
+    captures: bool = True
 
 
 @dataclass(slots=True)
@@ -62,12 +64,14 @@ class Hit:
     Attributes:
         stale: it is past its ttl.
         near: the near tier had it.
+        entry: what it was read from; None if the near tier had it.
     """
 
     value: Any
     stale: bool = False
     is_negative: bool = False
     near: bool = False
+    entry: Entry | None = field(default=None, compare=False, repr=False)
 
 
 async def look(ports: Ports, request: Request, held: Sequence[bytes | None] = ()) -> Verdict:
@@ -237,7 +241,7 @@ def hit_of(request: Request, entry: Entry) -> Hit:
     Raises:
         UndecodablePayload: if it does not decode.
     """
-    return Hit(request.values.decode(request.names.value, entry), is_negative=bool(entry.flags & Flag.NEGATIVE))
+    return Hit(request.values.decode(request.names.value, entry), is_negative=bool(entry.flags & Flag.NEGATIVE), entry=entry)
 
 
 def hit_kept(request: Request, entry: Entry) -> Hit | None:

@@ -8,14 +8,14 @@ only makes a miss: its successor is another random number. Any other length than
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from afresh.core.envelope import HEADER_BYTES, MAX_TAGS, Entry, Flag
 from afresh.core.keys import Namespace, Tag
 from afresh.core.ops import Get, Stamp
 
-__all__ = ["NOTHING", "STAMP_BYTES", "Needs", "dirty_until_ms", "needs_of"]
+__all__ = ["NOTHING", "STAMP_BYTES", "Captured", "Needs", "dirty_until_ms", "needs_of"]
 
 STAMP_BYTES: Final = 8
 # As scripts/mark.lua writes it.
@@ -28,6 +28,40 @@ def dirty_until_ms(stamp: object) -> int:
     return int(found[1]) if found else 0
 
 
+class Captured:
+    """What a compute depends on by what it has read so far. See `afresh.core.capture`.
+
+    Attributes:
+        namespace: whose entries are captured; None for a compute that depends on nothing that it reads.
+        outer: what the compute around this one has read.
+        functions: the hashes of the tags of the functions that are being computed, this one and those around it.
+        stamps: by the hashes of their tags.
+        is_whole: false once something was read that nobody can vouch for: then the result cannot be stored.
+    """
+
+    __slots__ = ("functions", "is_whole", "namespace", "outer", "stamps")
+
+    def __init__(self, namespace: Namespace | None, outer: Captured | None = None, function: bytes | None = None) -> None:
+        self.namespace = namespace
+        self.outer = outer
+        around: frozenset[bytes] = frozenset() if outer is None else outer.functions
+        self.functions: frozenset[bytes] = around if function is None or function in around else around | {function}
+        self.stamps: dict[bytes, bytes] = {}
+        self.is_whole = True
+
+    def note(self, stamps: Mapping[bytes, bytes]) -> None:
+        """Add stamps. The first one of a tag counts: it is the older one, and so the one that may have been invalidated."""
+        for name, stamp in stamps.items():
+            self.stamps.setdefault(name, stamp)
+
+    def added_to(self, vector: bytes, needs: Needs) -> bytes | None:
+        """Return the vector of these needs with what was captured; None if it cannot be, or is more than an envelope holds."""
+        own = {tag.hash for tag in needs.tags}
+        others = [name + stamp for name, stamp in list(self.stamps.items()) if name not in own]
+        fits = self.is_whole and len(needs.tags) - needs.implicit + len(others) <= MAX_TAGS
+        return b"".join((vector, *others)) if fits else None
+
+
 class Needs(NamedTuple):
     """The stamps that a caller needs: the implicit ones (namespace, function) first, then the declared tags."""
 
@@ -35,6 +69,11 @@ class Needs(NamedTuple):
     implicit: int
     tags: tuple[Tag, ...]
     reads: tuple[Get, ...]
+
+    @property
+    def function(self) -> bytes | None:
+        """The hash of the tag of the function whose entry it is, if it is one's."""
+        return self.tags[self.implicit - 1].hash if self.flags & Flag.FUNCTION else None
 
     def vector(self, stamps: Sequence[object]) -> bytes | None:
         """Return the vector of these stamps, in the order of `tags`; None if one is missing or marked."""
@@ -47,6 +86,12 @@ class Needs(NamedTuple):
                 parts.append(self.tags[at].hash)
             parts.append(stamp)
         return b"".join(parts)
+
+    def by_hash(self, vector: bytes) -> dict[bytes, bytes]:
+        """Return the stamps of a vector that begins as `vector` makes them, by the hashes of their tags."""
+        offset = STAMP_BYTES * self.implicit
+        implicit = {tag.hash: vector[8 * at : 8 * at + 8] for at, tag in enumerate(self.tags[: self.implicit])}
+        return implicit | {vector[at : at + 8]: vector[at + 8 : at + 16] for at in range(offset, len(vector), 16)}
 
     def stamping(self, token: Iterable[bytes], ttl_ms: int) -> list[Stamp]:
         """Return the operations that create or extend these stamps; the implicit ones live for ever."""

@@ -13,7 +13,7 @@ from afresh.core.commits import envelope_of
 from afresh.core.decide import Verdict, classify
 from afresh.core.envelope import FOR_EVER, Entry, pack_prefix, parse
 from afresh.core.flows import new_stamps
-from afresh.core.keys import Names, writers_of
+from afresh.core.keys import Names, Namespace, key_tag, writers_of
 from afresh.core.ops import Bump, Expire, Incr, Invalidate, Op, Put, Stamp, Swap, Touch, Unlink
 from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Ports
@@ -21,7 +21,7 @@ from afresh.core.reads import Request, decoded, judge, look
 from afresh.core.stamps import STAMP_BYTES
 from afresh.errors import NotAnInteger, StoreError, StoreRefused, StoreUnavailable, UndecodablePayload
 
-__all__ = ["Target", "add", "expire", "incr", "invalidate", "put", "put_many", "touch"]
+__all__ = ["Target", "add", "expire", "incr", "invalidate", "key_targets", "put", "put_many", "touch"]
 
 # How often a compare-and-set is tried again when others write the same key in between.
 _TRIES = 20
@@ -32,6 +32,11 @@ class Target(NamedTuple):
 
     names: Names | None
     stamp: str | None
+
+
+def key_targets(namespace: Namespace, names: Names, stamp: str | None) -> tuple[Target, Target]:
+    """Return what to invalidate of a key: the entry, and those that were made of it."""
+    return Target(names, stamp), Target(None, key_tag(namespace, names).key)
 
 
 def _ensured(replies: Sequence[Any]) -> Sequence[Any]:

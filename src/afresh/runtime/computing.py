@@ -11,11 +11,13 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any
 
+from afresh.core.capture import obtain_into, served
 from afresh.core.commits import Behind, Claim, Result, abandon_many, commit_many, fail
 from afresh.core.flows import obtain
 from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request, hit_kept
 from afresh.errors import ComputeTimeout
+from afresh.runtime.capturing import capturing, end_capture, start_capture
 from afresh.runtime.clocks import SyncClock
 from afresh.runtime.engine import Engine, bypassed
 from afresh.runtime.negative import described, rebuilt
@@ -34,11 +36,13 @@ class Threads:
 
     def begin(self, request: Request) -> Hit | Claim | Behind:
         """Return the value, or the duty to compute it: here and now, then `commit` or `abandon`; or `behind`."""
-        return _begun(self._engine, run_now(obtain(self._engine.sync_ports(), request)), request, is_task=False)
+        ports, captured = self._engine.sync_ports(), capturing(request.namespace)
+        got = run_now(obtain(ports, request) if captured is None else obtain_into(ports, request, captured))
+        return _begun(self._engine, got, request, is_task=False)
 
     def commit(self, claim: Claim, value: Any) -> None:
         """Store a computed value."""
-        end_compute(self._engine, claim)
+        end_compute(self._engine, [claim])
         run_now(commit_many(self._engine.sync_ports(), [Result(claim, value)]))
 
     def abandon(self, claim: Claim, error: BaseException) -> Hit | None:
@@ -46,7 +50,7 @@ class Threads:
 
         Returns the old value to serve instead, if there is one.
         """
-        end_compute(self._engine, claim)
+        end_compute(self._engine, [claim])
         run_now(_failed(self._engine.sync_ports(), claim, error))
         return _rescued(self._engine, claim, error)
 
@@ -81,7 +85,7 @@ class Threads:
         return self._finished(got, compute)
 
     def _computed(self, claim: Claim, compute: Callable[[], Any]) -> Any:
-        start_compute(self._engine, claim, is_task=False)
+        start_compute(self._engine, [claim], is_task=False)
         return self._finished(claim, partial(unless_closed, self._engine, (claim,), compute))
 
     def _finished(self, claim: Claim, compute: Callable[[], Any]) -> Any:
@@ -106,16 +110,18 @@ class Tasks:
 
     async def begin(self, request: Request) -> Hit | Claim | Behind:
         """See `Threads.begin`."""
-        return _begun(self._engine, await obtain(self._engine.async_ports(), request), request, is_task=True)
+        ports, captured = self._engine.async_ports(), capturing(request.namespace)
+        got = await (obtain(ports, request) if captured is None else obtain_into(ports, request, captured))
+        return _begun(self._engine, got, request, is_task=True)
 
     async def commit(self, claim: Claim, value: Any) -> None:
         """See `Threads.commit`."""
-        end_compute(self._engine, claim)
+        end_compute(self._engine, [claim])
         await commit_many(self._engine.async_ports(), [Result(claim, value)])
 
     async def abandon(self, claim: Claim, error: BaseException) -> Hit | None:
         """See `Threads.abandon`."""
-        end_compute(self._engine, claim)
+        end_compute(self._engine, [claim])
         await _failed(closing_ports(self._engine, error), claim, error)
         return _rescued(self._engine, claim, error)
 
@@ -147,7 +153,7 @@ class Tasks:
         return await self._finished(got, compute)
 
     async def _computed(self, claim: Claim, compute: Callable[[], Any]) -> Any:
-        start_compute(self._engine, claim, is_task=True)
+        start_compute(self._engine, [claim], is_task=True)
         return await self._finished(claim, compute)
 
     async def _finished(self, claim: Claim, compute: Callable[[], Any]) -> Any:
@@ -173,23 +179,27 @@ def _begun(engine: Engine, got: Hit | Claim | Behind, request: Request, *, is_ta
         if error is not None:
             raise error
         return Claim(request, None, None, None, SyncClock.ticks_us())  # the exception's class is not what it was: compute, unstored
-    start_compute(engine, got, is_task=is_task)
+    start_compute(engine, [got], is_task=is_task)
     return got
 
 
-def start_compute(engine: Engine, claim: Claim, *, is_task: bool) -> None:
-    """Note that this thread or task computes for a claim from now on, and keep its lease alive meanwhile."""
-    if claim.flight is not None:
-        claim.flight.start_compute()
-    if claim.mark is not None and engine.must_renew:
-        (engine.renewals.start_for_task if is_task else engine.renewals.start)(claim)
+def start_compute(engine: Engine, claims: Sequence[Claim], *, is_task: bool) -> None:
+    """Note that this thread or task computes for these claims from now on, and keep their leases alive meanwhile."""
+    for claim in claims:
+        if claim.flight is not None:
+            claim.flight.start_compute()
+        if claim.mark is not None and engine.must_renew:
+            (engine.renewals.start_for_task if is_task else engine.renewals.start)(claim)
+    start_capture(claims)
 
 
-def end_compute(engine: Engine, claim: Claim) -> None:
+def end_compute(engine: Engine, claims: Sequence[Claim]) -> None:
     """End what `start_compute` began."""
-    if claim.flight is not None:
-        claim.flight.end_compute()
-    engine.renewals.stop(claim)
+    end_capture(claims)
+    for claim in reversed(claims):
+        if claim.flight is not None:
+            claim.flight.end_compute()
+        engine.renewals.stop(claim)
 
 
 def unless_closed(engine: Engine, claims: Sequence[Claim], compute: Callable[[], Any]) -> Any:
@@ -225,6 +235,8 @@ def _rescued(engine: Engine, claim: Claim, error: BaseException) -> Hit | None:
     if not isinstance(error, Exception) or request.policy.negative_ttl_ms(error) is not None:
         return None
     hit = hit_kept(request, claim.kept) if claim.kept is not None else None
+    if hit is not None and claim.reader is not None:
+        served(request, hit, claim.reader)
     if hit is not None or claim.is_left:
         engine.counters.failed(request.owner, error)
     return hit
@@ -237,6 +249,8 @@ def _served_instead(duty: Behind) -> Any:
     hit = duty.hit or (hit_kept(claim.request, claim.kept) if claim.kept is not None else None)
     if hit is None:
         raise ComputeTimeout(claim.request.owner, duty.wait_ms / 1000)
+    if claim.reader is not None:
+        served(claim.request, hit, claim.reader)
     return hit.value
 
 

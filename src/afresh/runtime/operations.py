@@ -18,13 +18,15 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from afresh.core import writes
+from afresh.core.capture import fetch_many_into
 from afresh.core.decide import Cause, State
 from afresh.core.envelope import FOR_EVER
 from afresh.core.ports import Ports
-from afresh.core.reads import Hit, Request, fetch, fetch_many, read
+from afresh.core.reads import Hit, Request, fetch, read
 from afresh.core.results import Entry, Receipt
 from afresh.core.writes import Target
 from afresh.errors import StoreError
+from afresh.runtime.capturing import capturing
 from afresh.runtime.engine import bypassed
 
 __all__ = ["add", "drop", "expire", "get", "get_many", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
@@ -40,7 +42,8 @@ async def get(ports: Ports, request: Request, default: Any, kind: Any = None) ->
     """Return the stored value, or the default. With `kind`, a class, anything else is a miss. Cost: 1 round trip; near, none."""
     if bypassed():
         return default
-    hit, verdict = await fetch(ports, request)
+    captured = capturing(request.namespace)
+    hit, verdict = await fetch(ports, request) if captured is None else (await fetch_many_into(ports, [request], captured))[0]
     if hit is not None and isinstance(kind, type) and not isinstance(hit.value, kind):
         hit, verdict = None, verdict._replace(cause=Cause.SCHEMA)
     return _counted(ports, request, hit, verdict.cause, default)
@@ -50,10 +53,8 @@ async def get_many(ports: Ports, requests: Sequence[Request], default: Any) -> l
     """Return the stored values, each the default where there is none. Cost: 1 round trip in all."""
     if bypassed() or not requests:
         return [default] * len(requests)
-    return [
-        _counted(ports, request, hit, verdict.cause, default)
-        for request, (hit, verdict) in zip(requests, await fetch_many(ports, requests), strict=True)
-    ]
+    found = await fetch_many_into(ports, requests, capturing(requests[0].namespace))
+    return [_counted(ports, request, hit, verdict.cause, default) for request, (hit, verdict) in zip(requests, found, strict=True)]
 
 
 def _counted(ports: Ports, request: Request, hit: Hit | None, cause: str | None, default: Any) -> Any:
