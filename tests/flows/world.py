@@ -72,9 +72,9 @@ class Variant:
 PRODUCTION = Variant()
 
 
-def request(*, tags: Sequence[str] = ("a",), stale_ttl_ms: int = 0, names: Names = NAMES) -> Request:
+def request(*, tags: Sequence[str] = ("a",), names: Names = NAMES, **policy: Any) -> Request:
     """Return what every reader asks for: the entry of one call of one function."""
-    return Request(names, needs_of(NAMESPACE, FUNCTION, tags), Policy(60_000, stale_ttl_ms), VALUES, "f", NAMESPACE)
+    return Request(names, needs_of(NAMESPACE, FUNCTION, tags), Policy(60_000, **policy), VALUES, "f", NAMESPACE)
 
 
 class Still:
