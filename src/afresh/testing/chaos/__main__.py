@@ -30,6 +30,7 @@ def main(words: list[str] | None = None) -> int:
         seed,
         clients=arguments.clients,
         colour=arguments.colour,
+        near=arguments.near,
         subject="by_hand" if arguments.control else "afresh",
         without=frozenset(arguments.without),
     )
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="repeats the faults of another run; drawn by default")
     parser.add_argument("--clients", type=int, default=4, help="how many processes (4)")
     parser.add_argument("--colour", choices=["sync", "async", "mixed"], default="mixed", help="threads, tasks, or all kinds (mixed)")
+    parser.add_argument("--near", choices=["none", "some", "all"], default="some", help="which have a near tier (some: two of three)")
     parser.add_argument("--control", action="store_true", help="try plain cache-aside instead of afresh: it breaks the contract")
     kinds = [kind for lane in LANES.values() for kind in lane]
     parser.add_argument("--without", action="append", default=[], choices=kinds, metavar="FAULT", help=f"leave one out: {', '.join(kinds)}")

@@ -10,7 +10,7 @@ import redis
 import redis.asyncio
 
 from afresh.testing.chaos.places import ARGUMENTS, FUNCTIONS, Way, entry_of
-from afresh.testing.chaos.subjects import Computes, Value, Values
+from afresh.testing.chaos.subjects import Asked, Computes, Value, Values
 
 __all__ = ["ByHand"]
 
@@ -32,10 +32,10 @@ class ByHand:
         self._sync: Any = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S)
         self._aio: Any = redis.asyncio.Redis.from_url(url, socket_timeout=_TIMEOUT_S)
 
-    def read(self, function: str, arguments: list[int]) -> Values:
+    def read(self, asked: Asked) -> Values:
         """See `Subject`."""
         values = []
-        for entry in (entry_of(function, n) for n in arguments):
+        for entry in (entry_of(asked.function, n) for n in asked.arguments):
             try:
                 held = self._sync.get(_name(entry))
             except redis.RedisError:
@@ -49,10 +49,10 @@ class ByHand:
             self._sync.set(_name(entry), _packed(value), ex=_TTL_S)
         return value
 
-    async def aread(self, function: str, arguments: list[int]) -> Values:
+    async def aread(self, asked: Asked) -> Values:
         """See `Subject`."""
         values = []
-        for entry in (entry_of(function, n) for n in arguments):
+        for entry in (entry_of(asked.function, n) for n in asked.arguments):
             try:
                 held = await self._aio.get(_name(entry))
             except redis.RedisError:

@@ -18,9 +18,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from afresh.testing.chaos.history import Compute, Invalidation, Log, Outcome, Raised, Read
+from afresh.testing.chaos.history import Compute, Invalidation, Log, Outcome, Raised, Read, Tier
 from afresh.testing.chaos.places import ARGUMENTS, FUNCTIONS, Way, entry_of, scope
-from afresh.testing.chaos.subjects import BATCH, Afresh, Computes, Subject, Value, Values, draw_read, draw_scope
+from afresh.testing.chaos.subjects import BATCH, Afresh, Asked, Computes, Subject, Value, Values, draw_asked, draw_scope
 
 __all__ = ["Client", "Orders"]
 
@@ -45,6 +45,7 @@ class Orders(NamedTuple):
         seed: of what it draws.
         sync: whether it has threads.
         aio: whether it has tasks.
+        near_ms: the `max_stale` of its near tier; 0 for none.
         subject: what is tried, ``afresh`` or ``by_hand``.
     """
 
@@ -54,6 +55,7 @@ class Orders(NamedTuple):
     seed: int
     sync: bool
     aio: bool
+    near_ms: int
     subject: str
 
 
@@ -96,10 +98,7 @@ class Client:
                 start_ns = time.monotonic_ns()
                 self._invalidated(way, target, start_ns, self._subject.invalidate(way, target))
             else:
-                function, arguments = draw_read(self._draw)
-                start_ns = time.monotonic_ns()
-                with self._reading(function, arguments, start_ns):
-                    self._was_read(function, arguments, start_ns, self._subject.read(function, arguments))
+                self._read(draw_asked(self._draw))
 
     async def _tasks(self) -> None:
         if self._orders.aio:
@@ -107,7 +106,7 @@ class Client:
         await asyncio.to_thread(self._ended.wait)
         for n in range(ARGUMENTS):
             for function in FUNCTIONS:
-                await self._check(function, [n] if function != "batch" else [(n + more) % ARGUMENTS for more in range(BATCH)])
+                await self._check(Asked(function, [(n + more) % ARGUMENTS for more in range(BATCH if function == "batch" else 1)]))
         await self._subject.aclose()
 
     async def _task(self) -> None:
@@ -125,21 +124,24 @@ class Client:
             start_ns = time.monotonic_ns()
             self._invalidated(way, target, start_ns, await self._subject.ainvalidate(way, target))
         else:
-            await self._aread(*draw_read(self._draw))
+            await self._aread(draw_asked(self._draw))
 
-    async def _aread(self, function: str, arguments: list[int]) -> None:
+    def _read(self, asked: Asked) -> None:
         start_ns = time.monotonic_ns()
-        with self._reading(function, arguments, start_ns):
-            self._was_read(function, arguments, start_ns, await self._subject.aread(function, arguments))
+        with self._reading(asked, start_ns):
+            self._was_read(asked, start_ns, self._subject.read(asked))
 
-    async def _check(self, function: str, arguments: list[int]) -> None:
+    async def _aread(self, asked: Asked) -> None:
+        start_ns = time.monotonic_ns()
+        with self._reading(asked, start_ns):
+            self._was_read(asked, start_ns, await self._subject.aread(asked))
+
+    async def _check(self, asked: Asked) -> None:
         """Read in the calm, in each colour that this client has."""
         if self._orders.aio:
-            await self._aread(function, arguments)
+            await self._aread(asked)
         if self._orders.sync:
-            start_ns = time.monotonic_ns()
-            with self._reading(function, arguments, start_ns):
-                self._was_read(function, arguments, start_ns, await asyncio.to_thread(self._subject.read, function, arguments))
+            await asyncio.to_thread(self._read, asked)
 
     def _await_end(self) -> None:
         sys.stdin.read()
@@ -185,13 +187,15 @@ class Client:
         event = Invalidation(self._orders.process, next(self._numbers), scope(way, target), start_ns, time.monotonic_ns(), outcome)
         self._log.write(event)
 
-    def _was_read(self, function: str, arguments: list[int], start_ns: int, values: Values) -> None:
+    def _was_read(self, asked: Asked, start_ns: int, values: Values) -> None:
         end_ns = time.monotonic_ns()
-        for n, value in zip(arguments, values, strict=True):
-            self._log.write(Read(self._orders.process, entry_of(function, n), start_ns, end_ns, value.number, value.computed_ns))
+        tier = Tier.NEAR if self._orders.near_ms and not asked.past_near else Tier.REDIS
+        for n, value in zip(asked.arguments, values, strict=True):
+            entry = entry_of(asked.function, n)
+            self._log.write(Read(self._orders.process, entry, start_ns, end_ns, value.number, value.computed_ns, tier))
 
-    def _reading(self, function: str, arguments: list[int], start_ns: int) -> _Reading:
-        return _Reading(self._log, self._orders.process, entry_of(function, arguments[0]), start_ns)
+    def _reading(self, asked: Asked, start_ns: int) -> _Reading:
+        return _Reading(self._log, self._orders.process, entry_of(asked.function, asked.arguments[0]), start_ns)
 
     def _guarded(self, job: Callable[[], None]) -> None:
         try:
@@ -224,7 +228,7 @@ def _subject(orders: Orders, computes: Computes) -> Subject:
         from afresh.testing.chaos.by_hand import ByHand
 
         return ByHand(orders.url, computes)
-    return Afresh(orders.url, computes)
+    return Afresh(orders.url, computes, near_ms=orders.near_ms)
 
 
 def main() -> int:

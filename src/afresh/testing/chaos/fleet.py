@@ -44,6 +44,7 @@ class Plan:
         seed: of everything that is drawn. Machines differ in time, so a seed repeats the faults, not the interleaving.
         clients: how many processes.
         colour: what they are made of; mixed, each has threads, tasks or both.
+        near: which of them have a near tier; some, two of three.
         subject: ``afresh``, or ``by_hand``, the control.
         without: kinds of faults to leave out.
         terms: what the contract promises.
@@ -55,9 +56,10 @@ class Plan:
     seed: int
     clients: int = 4
     colour: Literal["sync", "async", "mixed"] = "mixed"
+    near: Literal["none", "some", "all"] = "some"
     subject: Literal["afresh", "by_hand"] = "afresh"
     without: Collection[str] = ()
-    terms: Terms = Terms(replays=False)  # noqa: RUF009  frozen
+    terms: Terms = Terms(max_stale_ns=1_000_000_000, replays=False)  # noqa: RUF009  frozen
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,7 @@ class Fleet:
             seed=plan.seed * 1000 + number,
             sync=colour != "async",
             aio=colour != "sync",
+            near_ms=0 if plan.near == "none" or (plan.near == "some" and at % 3 == 0) else plan.terms.max_stale_ns // 1_000_000,
             subject=plan.subject,
         )
         words = [*die_with_us(), sys.executable, "-m", "afresh.testing.chaos.client", json.dumps(orders._asdict())]

@@ -6,14 +6,16 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from afresh import Cache
+from afresh import Cache, Near
 from afresh.testing.chaos.places import ARGUMENTS, FUNCTIONS, Way, entry_of
 
-__all__ = ["BATCH", "Afresh", "Computes", "Subject", "Value", "draw_read", "draw_scope"]
+__all__ = ["BATCH", "Afresh", "Asked", "Computes", "Subject", "Value", "Values", "draw_asked", "draw_scope"]
 
 BATCH = 3
 # Of the invalidations; keys are the rest. Wide ones are rare, or nothing would ever be a hit.
 _TAGS, _FUNCTIONS, _NAMESPACES = 0.3, 0.06, 0.015
+# Of the reads that can be told to.
+_PAST_NEAR = 0.3
 
 
 class Value(NamedTuple):
@@ -28,6 +30,14 @@ class Value(NamedTuple):
 Values: TypeAlias = list[Value]
 
 
+class Asked(NamedTuple):
+    """What a read asks for: values of a function, several of a batch; past the near tier, if there is one."""
+
+    function: str
+    arguments: list[int]
+    past_near: bool = False
+
+
 class Computes(NamedTuple):
     """How an entry's value is made, for threads and for tasks."""
 
@@ -38,11 +48,11 @@ class Computes(NamedTuple):
 class Subject(Protocol):
     """Reads return the values of one entry, or of a batch; invalidations return whether they were applied."""
 
-    def read(self, function: str, arguments: list[int]) -> Values:
+    def read(self, asked: Asked) -> Values:
         """Read from a thread."""
         ...
 
-    async def aread(self, function: str, arguments: list[int]) -> Values:
+    async def aread(self, asked: Asked) -> Values:
         """Read from a task."""
         ...
 
@@ -59,10 +69,11 @@ class Subject(Protocol):
         ...
 
 
-def draw_read(draw: Random) -> tuple[str, list[int]]:
-    """Return a function and its arguments: several for a batch, all of them different."""
+def draw_asked(draw: Random) -> Asked:
+    """Return what to read: several arguments for a batch, all of them different."""
     function = draw.choice(FUNCTIONS)
-    return function, draw.sample(range(ARGUMENTS), BATCH if function == "batch" else 1)
+    arguments = draw.sample(range(ARGUMENTS), BATCH if function == "batch" else 1)
+    return Asked(function, arguments, past_near=function == "plain" and draw.random() < _PAST_NEAR)
 
 
 def draw_scope(draw: Random) -> tuple[Way, int]:
@@ -80,9 +91,10 @@ def draw_scope(draw: Random) -> tuple[Way, int]:
 class Afresh:
     """Memoized functions, batches and `get_or_compute`, each in both colours on one entry."""
 
-    def __init__(self, url: str, computes: Computes) -> None:
+    def __init__(self, url: str, computes: Computes, *, near_ms: int) -> None:
         self._computes = computes
-        self._cache = cache = Cache(url, namespace="chaos", ttl="2s")
+        near = Near(max_stale=near_ms / 1000) if near_ms else None
+        self._cache = cache = Cache(url, namespace="chaos", ttl="2s", near=near)
         self._handles: dict[str, Any] = {}
         self._ahandles: dict[str, Any] = {}
         for name, ttl, stale_ttl in (("plain", "2s", 0), ("aging", "300ms", "5s")):
@@ -92,18 +104,21 @@ class Afresh:
         self._handles["batch"] = cache.memoize_many(name="batch", tags=["of:{ids}"])(self._batch)
         self._ahandles["batch"] = cache.memoize_many(name="batch", tags=["of:{ids}"])(self._abatch)
 
-    def read(self, function: str, arguments: list[int]) -> Values:
+    def read(self, asked: Asked) -> Values:
         """See `Subject`."""
+        function, arguments, past_near = asked
         if function == "given":
             (n,) = arguments
             return [self._cache.get_or_compute(f"given:{n}", lambda: self._computes.sync(entry_of("given", n)), tags=[f"of:{n}"])]
         if function == "batch":
             found = self._handles["batch"](arguments)
             return [found[n] for n in arguments]
-        return [self._handles[function](*arguments)]
+        handle = self._handles[function]
+        return [(handle.options(read="redis") if past_near else handle)(*arguments)]
 
-    async def aread(self, function: str, arguments: list[int]) -> Values:
+    async def aread(self, asked: Asked) -> Values:
         """See `Subject`."""
+        function, arguments, past_near = asked
         if function == "given":
             (n,) = arguments
 
@@ -114,7 +129,8 @@ class Afresh:
         if function == "batch":
             found = await self._ahandles["batch"](arguments)
             return [found[n] for n in arguments]
-        return [await self._ahandles[function](*arguments)]
+        handle = self._ahandles[function]
+        return [await (handle.options(read="redis") if past_near else handle)(*arguments)]
 
     def invalidate(self, way: Way, target: int) -> Any:
         """See `Subject`."""
