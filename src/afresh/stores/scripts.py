@@ -11,16 +11,14 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from hiredis import pack_command
 
-from afresh.core.ops import COMMANDS, SCRIPTS, Bump, End, Get, Incr, Invalidate, Op, Scan, Stamp, Swap
+from afresh.core.ops import COMMANDS, SCRIPTS, Get, Op, Scan
+from afresh.core.repeats import may_repeat, repeated
 from afresh.errors import StoreRefused
 
 __all__ = ["Exchange", "Script", "Word", "deliver", "packed", "reading", "script", "words"]
 
 # No numbers: hiredis (3.5) ends the process where a signal's handler raises while it turns one into text.
 Word: TypeAlias = str | bytes
-
-# What may not be sent again after its reply was lost with the connection: the second would add twice, or find what the first did.
-_ONCE = frozenset((Incr, Swap))
 
 
 class Exchange(Protocol):
@@ -97,7 +95,7 @@ async def deliver(exchange: Exchange, batch: Sequence[Op]) -> list[Any]:
 
     A script that runs in the second exchange runs after the rest of its flight: no flow relies on the order within one.
     """
-    again = (lambda: b"".join([packed(_renewed(op)) for op in batch])) if _ONCE.isdisjoint(map(type, batch)) else None
+    again = (lambda: b"".join(map(packed, repeated(batch, os.urandom)))) if may_repeat(batch) else None
     replies = await exchange(b"".join(map(packed, batch)), len(batch), again=again)
     if StoreRefused in map(type, replies):
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, StoreRefused) and reply.code == "NOSCRIPT"]
@@ -106,11 +104,3 @@ async def deliver(exchange: Exchange, batch: Sequence[Op]) -> list[Any]:
             for at, reply in zip(unknown, await exchange(sources, len(unknown), again=None), strict=True):
                 replies[at] = reply
     return replies
-
-
-def _renewed(op: Op) -> Op:
-    """Return an operation to send again, though the server may have run it: a stamp that it brings is another one then.
-
-    A stamp never returns. If the first run's were brought twice, the second would bring back what somebody invalidated in between.
-    """
-    return op._replace(fresh=os.urandom(len(op.fresh))) if isinstance(op, (Bump, End, Invalidate, Stamp)) else op
