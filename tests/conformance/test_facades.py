@@ -11,19 +11,28 @@ from typing import Any
 
 import pytest
 
-from afresh import MISSING, AsyncCache, Cache, ConfigurationError, Entry, NotAnInteger, Receipt, UncachedWarning, UnencodableValue
+from afresh import MISSING, AsyncCache, Cache, ConfigurationError, Entry, Near, NotAnInteger, Receipt, UncachedWarning, UnencodableValue
 from afresh.testing import wait_until_async
 from tests.conformance.facades import ColourlessCache
+from tests.support.near import near_is_trusted
 
 
-@pytest.fixture(params=["memory", "valkey", "redis7"])
-def url(request: pytest.FixtureRequest) -> str:
-    return "memory://" if request.param == "memory" else request.getfixturevalue(request.param).url
+@pytest.fixture(params=["memory", "valkey", "redis7", "near"])
+def tiers(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def url(request: pytest.FixtureRequest, tiers: str) -> str:
+    return "memory://" if tiers == "memory" else request.getfixturevalue("valkey" if tiers == "near" else tiers).url
 
 
 @pytest.fixture(params=["sync", "async"])
-async def cache(request: pytest.FixtureRequest, url: str, namespace: str) -> AsyncIterator[ColourlessCache]:
-    both = Cache(url, namespace=namespace, ttl="1h", budget="10s")  # the machine may be busy
+async def cache(request: pytest.FixtureRequest, url: str, tiers: str, namespace: str) -> AsyncIterator[ColourlessCache]:
+    near = Near(max_stale="1h") if tiers == "near" else None
+    both = Cache(url, namespace=namespace, ttl="1h", budget="10s", near=near)  # the machine may be busy
+    if near is not None:
+        near_is_trusted(both)
     yield ColourlessCache(both, request.param)
     await both.aio.aclose()
 

@@ -1,4 +1,4 @@
-"""Each corner case runs four times: in both colours of code, on memory and on a real server.
+"""Each corner case runs six times: in both colours of code; on memory, on a real server, and on that with a near tier.
 
 A test is written once, for plain functions: ``memoize(...)`` decorates the function, or a coroutine function that does the same, and
 ``run(...)`` returns what a call returns, awaited where it must be.
@@ -12,18 +12,25 @@ import inspect
 
 import pytest
 
-from afresh import Cache
+from afresh import Cache, Near
+from tests.support.near import near_is_trusted
 
 
-@pytest.fixture(params=["memory", "valkey"])
-def url(request):
-    return "memory://" if request.param == "memory" else request.getfixturevalue(request.param).url
+@pytest.fixture(params=["memory", "valkey", "near"])
+def tiers(request):
+    return request.param
 
 
 @pytest.fixture
-def cache(url, namespace):
-    with Cache(url, namespace=namespace, budget="10s") as cache:  # the machine may be busy
-        yield cache
+def url(request, tiers):
+    return "memory://" if tiers == "memory" else request.getfixturevalue("valkey").url
+
+
+@pytest.fixture
+def cache(url, tiers, namespace):
+    near = Near(max_stale="1h") if tiers == "near" else None
+    with Cache(url, namespace=namespace, budget="10s", near=near) as cache:  # the machine may be busy
+        yield cache if near is None else near_is_trusted(cache)
 
 
 @pytest.fixture(params=["sync", "async"])

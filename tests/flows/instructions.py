@@ -27,6 +27,7 @@ def interrupted(call: Callable[[], T], at: int, interruption: Callable[[], objec
         return trace
 
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # otherwise 3.12 would not look at those of other frames either
     sys.settrace(trace)
     try:
         result = call()
