@@ -13,7 +13,7 @@ from afresh.core.keys import writers_of
 from afresh.core.ops import Abandon, Commit, Extend, Fail, Op, Stamp
 from afresh.core.policy import LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms, jittered_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Flight, Ports
-from afresh.core.reads import Hit, Request, stamp_reads
+from afresh.core.reads import Hit, Request, near_ms, stamp_reads
 from afresh.core.stamps import STAMP_BYTES, Captured
 from afresh.errors import StoreError, UnencodableValue
 
@@ -240,7 +240,7 @@ def _keep(ports: Ports, result: Result) -> None:
     if entry is None:
         ports.near.drop((request.names.value,))
     else:
-        ports.near.fill(token, request, entry, result.value, ports.clock.now_ms(), is_ours=True)
+        ports.near.fill(token, request, entry, result.value, near_ms(ports, request, entry), is_ours=True)
 
 
 async def abandon(ports: Ports, claim: Claim) -> None:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from afresh.core.envelope import FOR_EVER, SEEN_BYTES, Entry, Flag, has_tags, parse
 from afresh.core.stamps import Needs, dirty_until_ms
 
-__all__ = ["Cause", "State", "Verdict", "classify", "fresh_for_ms", "is_kept", "undeclared"]
+__all__ = ["Cause", "State", "Verdict", "classify", "fresh_for_ms", "is_kept", "near_for_ms", "undeclared"]
 
 # An early refresh takes place in the last such part of the ttl.
 _EARLY = 10
@@ -140,14 +140,20 @@ def _freshness(entry: Entry, now_ms: int, stale_ttl_ms: int, rand: float) -> Sta
     fresh_ms = fresh_for_ms(entry, now_ms)
     is_negative = entry.flags & Flag.NEGATIVE
     if fresh_ms > 0:
-        return State.REFRESH_DUE if not is_negative and _is_refresh_due(entry, fresh_ms, rand) else State.FRESH
+        return State.REFRESH_DUE if fresh_ms <= _early_ms(entry, rand) else State.FRESH
     return State.STALE if fresh_ms + stale_ttl_ms > 0 and not is_negative else State.EXPIRED
 
 
-def _is_refresh_due(entry: Entry, fresh_ms: float, rand: float) -> bool:
-    if rand == 1 or fresh_ms * _EARLY > entry.fresh_until_ms - entry.created_ms:
-        return False
-    return fresh_ms * 1000 <= -entry.cost_us * log(rand)
+def _early_ms(entry: Entry, rand: float) -> float:
+    """Return how long before its end an entry's refresh is due."""
+    if rand == 1 or entry.flags & Flag.NEGATIVE:
+        return 0
+    return min((entry.fresh_until_ms - entry.created_ms) / _EARLY, -entry.cost_us * log(rand) / 1000)
+
+
+def near_for_ms(entry: Entry, now_ms: int, rand: float) -> float:
+    """Return how long the near tier may answer with an entry: until its refresh is due, which it would hide."""
+    return fresh_for_ms(entry, now_ms) - _early_ms(entry, rand)
 
 
 def is_kept(verdict: Verdict, *, now_ms: int, kept_ms: int) -> bool:

@@ -91,7 +91,7 @@ class Claim(NamedTuple):
 
 
 class Stamp(NamedTuple):
-    """Read a stamp, creating it if there is none, and see to it that it lives `ttl_ms` more (0: for ever).
+    """Read a stamp, creating it if there is none, and see to it that it lives `ttl_ms` more at least (0: for ever).
 
     Reply: the stamp; or a mark, while transactions are open.
     """

@@ -206,7 +206,7 @@ class Near(Protocol):
         """Return the stamps of these names, as far as they need not be read from the server. Valid as a hit is."""
         ...
 
-    def fill(self, token: Any, request: Request, entry: Entry, value: Any, now_ms: int, /, *, is_ours: bool = False) -> None:
+    def fill(self, token: Any, request: Request, entry: Entry, value: Any, fresh_ms: float, /, *, is_ours: bool = False) -> None:
         """Keep a fresh entry that is on the server, unless something that it depends on may have changed since the token was taken.
 
         Args:
@@ -214,7 +214,7 @@ class Near(Protocol):
             request: whose entry it is.
             entry: as it is on the server.
             value: what it decodes to.
-            now_ms: the server's time.
+            fresh_ms: how long it may be served.
             is_ours: this process has just stored it, so that what it had read of this key before is old.
         """
         ...

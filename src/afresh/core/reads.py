@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from afresh.core.decide import Cause, State, Verdict, classify, undeclared
+from afresh.core.decide import Cause, State, Verdict, classify, near_for_ms, undeclared
 from afresh.core.envelope import Entry, Flag
 from afresh.core.keys import Names, Namespace
 from afresh.core.ops import Get
@@ -26,6 +26,7 @@ __all__ = [
     "hit_of",
     "judge",
     "look",
+    "near_ms",
     "read",
     "read_many",
     "stamp_reads",
@@ -134,16 +135,15 @@ async def _others(ports: Ports, request: Request, hashes: Sequence[bytes]) -> di
 
 
 def _verdict(ports: Ports, request: Request, raw: object, stamps: Sequence[object], others: dict[bytes, object]) -> Verdict:
-    policy = request.policy
     return classify(
         raw,
         stamps,
         request.needs,
         schema=request.values.schema,
         now_ms=ports.clock.now_ms(),
-        stale_ttl_ms=policy.stale_ttl_ms,
+        stale_ttl_ms=request.policy.stale_ttl_ms,
         others=others,
-        rand=ports.rand() if policy.early_refresh else 1.0,
+        rand=_rand(ports, request),
     )
 
 
@@ -196,8 +196,17 @@ def fill_token(ports: Ports, request: Request) -> Any:
 
 def _keep(ports: Ports, near: Near, token: Any, request: Request, hit: Hit | None, verdict: Verdict) -> None:
     """Fill the near tier with a fresh entry. A stale one is to be looked for at the server, where somebody renews it."""
-    if hit is not None and not hit.stale and verdict.entry is not None:
-        near.fill(token, request, verdict.entry, hit.value, ports.clock.now_ms())
+    if hit is not None and verdict.state is State.FRESH and verdict.entry is not None:
+        near.fill(token, request, verdict.entry, hit.value, near_ms(ports, request, verdict.entry))
+
+
+def near_ms(ports: Ports, request: Request, entry: Entry) -> float:
+    """Return how long the near tier may answer with this entry."""
+    return near_for_ms(entry, ports.clock.now_ms(), _rand(ports, request))
+
+
+def _rand(ports: Ports, request: Request) -> float:
+    return ports.rand() if request.policy.early_refresh else 1.0
 
 
 async def read(ports: Ports, request: Request, held: Sequence[bytes | None] = ()) -> tuple[Hit | None, Verdict]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
-from afresh.core.decide import fresh_for_ms
 from afresh.core.envelope import Entry, Flag
 from afresh.core.reads import Hit, Request
 from afresh.errors import UndecodablePayload
@@ -49,11 +48,8 @@ class NearAccess:
         now = self._now_s()
         if now >= bound_s or now >= until_s or kept.entry.schema != request.values.schema:
             return None
-        if value is UNSHARED:
-            try:
-                value = request.values.decode(request.names.value, kept.entry)
-            except UndecodablePayload:
-                return None
+        if value is UNSHARED and (value := _decoded(request, kept.entry)) is UNSHARED:
+            return None
         kept.visited = True
         return Hit(value, is_negative=bool(kept.entry.flags & Flag.NEGATIVE), near=True)
 
@@ -70,17 +66,27 @@ class NearAccess:
         # Where nothing is pushed, an old stamp would let new entries seem young.
         return stamps if self._now_s() < bound_s and generation.max_age_s == inf else [None] * len(names)
 
-    def fill(self, token: Token, request: Request, entry: Entry, value: Any, now_ms: int, /, *, is_ours: bool = False) -> None:
+    def fill(self, token: Token, request: Request, entry: Entry, value: Any, fresh_ms: float, /, *, is_ours: bool = False) -> None:
         """See `afresh.core.ports.Near`."""
         assert request.namespace is not None
         generation = token.generation
-        until_s = min(self._now_s() + fresh_for_ms(entry, now_ms) / 1000, token.at_s + generation.max_age_s)
+        until_s = min(self._now_s() + fresh_ms / 1000, token.at_s + generation.max_age_s)
         room = immutable_bytes(value)
         if entry.flags & Flag.NEGATIVE or (room is None and not request.share):
             value = UNSHARED
+        elif room is None and is_ours:
+            value = _decoded(request, entry)  # the object that was computed belongs to who computed it
         depends = request.needs.carried_by(entry, request.namespace)
         generation.fill(Kept(request.names, entry, request.needs, depends, until_s, value, room), token.moment, is_ours=is_ours)
 
     def drop(self, names: Iterable[str], /) -> None:
         """See `afresh.core.ports.Near`."""
         self._tier.generation.pushed(*names)
+
+
+def _decoded(request: Request, entry: Entry) -> Any:
+    """Return an entry's value as an object of its own; `UNSHARED` if it does not decode."""
+    try:
+        return request.values.decode(request.names.value, entry)
+    except UndecodablePayload:
+        return UNSHARED

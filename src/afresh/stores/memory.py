@@ -205,8 +205,12 @@ class MemoryStore:
         if now is None or len(now) != _STAMP_BYTES:
             self._store(op.key, op.fresh, op.ttl_ms)
             return op.fresh
-        until = self._now_ms() + op.ttl_ms if op.ttl_ms else float("inf")
-        self._data[op.key] = (now, max(until, self._data[op.key][1]))
+        now_ms, until = self._now_ms(), self._data[op.key][1]
+        if not op.ttl_ms:
+            until = float("inf")
+        elif until < now_ms + op.ttl_ms:
+            until = now_ms + 2 * op.ttl_ms
+        self._data[op.key] = (now, until)
         return now
 
     def _commit(self, op: ops.Commit) -> int:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
-from afresh.core.decide import Cause, State, classify, undeclared
+from afresh.core.decide import Cause, State, classify, near_for_ms, undeclared
 from afresh.core.envelope import FOR_EVER, SEEN_BYTES, pack_prefix, parse
 from afresh.core.keys import Namespace
 from afresh.core.stamps import NOTHING, Needs, needs_of
@@ -193,3 +194,19 @@ def test_only_the_very_same_stamps_let_an_entry_be_served(raw: object, stamps: l
     if cause is None:
         assert raw == envelope() or (isinstance(raw, bytes) and envelope().startswith(raw))
         assert stamps == CLEAN
+
+
+@pytest.mark.parametrize("rand", [0.01, 0.5, 0.9, 1.0])
+def test_near_answers_until_the_refresh_is_due(rand: float) -> None:
+    raw = pack_prefix(NEEDS.vector(CLEAN), flags=3, codec=2, tags=2, created_ms=0, fresh_until_ms=10_000, cost_us=200_000, schema=SCHEMA)
+    entry = parse(raw)
+    assert entry is not None
+
+    def state(now_ms: int) -> State:
+        return classify(raw, CLEAN, NEEDS, schema=SCHEMA, now_ms=now_ms, rand=rand).state
+
+    near_ms = near_for_ms(entry, 0, rand)
+
+    assert state(math.ceil(near_ms) - 1) is State.FRESH
+    assert state(math.ceil(near_ms)) is (State.EXPIRED if rand == 1 else State.REFRESH_DUE)
+    assert near_for_ms(entry, 4000, rand) == pytest.approx(near_ms - 4000)
