@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self, final
 
 from afresh.codec.values import SignedPickle, check_codec
-from afresh.core.keys import Key, Tag
+from afresh.core.keys import Key, Tag, user_id
 from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy
 from afresh.core.ports import Codec
 from afresh.core.reads import Request
@@ -187,6 +187,11 @@ class Facade:
         return self._defaults.stale_ttl_ms if stale_ttl is MISSING else _capped(duration_ms(stale_ttl, what="stale_ttl"))
 
     def _keyed(self, key: str, ttl: Duration = MISSING, tags: Iterable[str] = (), *, kind: Any = None) -> Request:
+        if key.__class__ is str and key and ttl is MISSING and kind is None and not tags:
+            engine = self._engine
+            return Request(
+                engine.namespace.names(user_id(key)), engine.default_needs, self._policy, engine.values, "keys", engine.namespace
+            )
         if not isinstance(key, str):
             msg = f"a cache key is text of at least one character, not {type(key).__name__}: turn it into str first."
             raise TypeError(msg)

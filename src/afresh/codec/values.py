@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from afresh.codec.compression import compress, decompress
@@ -24,6 +24,7 @@ INTEGER: Final = 1
 MAX_VALUE_BYTES: Final = 64 * 2**20
 # Codecs from outside afresh have the numbers from here on.
 _FOREIGN: Final = 128
+_TREATED: Final = Flag.SIGNED | Flag.COMPRESSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,11 @@ class CodecValues:
     codec: Codec
     signer: Signer | None = None
     max_bytes: int = MAX_VALUE_BYTES
+    # The codec byte of payloads that the codec decodes as they are; -1: there are none.
+    _untreated: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_untreated", self.codec.codec_id if self.signer is None else -1)
 
     @property
     def schema(self) -> int:
@@ -86,6 +92,8 @@ class CodecValues:
             UndecodablePayload: for what the codec does not decode, whatever it raised, what was written under other options, and what is
                 not signed by us where it must be.
         """
+        if entry.codec == self._untreated and not entry.flags & _TREATED:
+            return self._decoded(entry.payload)
         payload: bytes | memoryview = entry.payload
         signer = self.signer
         if (signer is not None) != bool(entry.flags & Flag.SIGNED):
@@ -100,6 +108,9 @@ class CodecValues:
             raise UndecodablePayload(msg)
         if entry.flags & Flag.COMPRESSED:
             payload = decompress(payload, self.max_bytes)
+        return self._decoded(payload)
+
+    def _decoded(self, payload: bytes | memoryview) -> object:
         try:
             return self.codec.decode(payload)
         except UndecodablePayload:

@@ -29,15 +29,16 @@ from typing import Final, NamedTuple
 
 __all__ = ["FOR_EVER", "HEADER_BYTES", "MAX_TAGS", "SEEN_BYTES", "Entry", "Flag", "has_tags", "pack_prefix", "parse"]
 
-_HEADER = struct.Struct("<2sBBBBHQQII")
-_MAGIC: Final = b"\xaf\xfe"
-_VERSION: Final = 1
+_HEADER = struct.Struct("<3sBBBHQQII")
+# The magic, and the version known here.
+_BEGINNING: Final = b"\xaf\xfe\x01"
 HEADER_BYTES: Final = _HEADER.size
 MAX_TAGS: Final = 255
 FOR_EVER: Final = 2**64 - 1
 # What names bytes that are no envelope in a claim: their beginning.
 SEEN_BYTES: Final = 64
 _TAGS_AT: Final = 5
+_LARGE_BYTES: Final = 4096
 _MAX_COST: Final = 2**32 - 1
 
 
@@ -52,16 +53,16 @@ class Flag:
 
 
 class Entry(NamedTuple):
-    """A parsed envelope. `raw` is all of it; the payload begins at `offset`."""
+    """A parsed envelope: the header's fields in their order, then where the payload begins, and all of it."""
 
     flags: int
     codec: int
+    tags: int
+    dictionary: int
     created_ms: int
     fresh_until_ms: int
     cost_us: int
     schema: int
-    dictionary: int
-    tags: int
     offset: int
     raw: bytes
 
@@ -76,9 +77,10 @@ class Entry(NamedTuple):
         return self.raw[: self.offset]
 
     @property
-    def payload(self) -> memoryview:
-        """The encoded value, not copied."""
-        return memoryview(self.raw)[self.offset :]
+    def payload(self) -> bytes | memoryview:
+        """The encoded value, not copied where that would take longer than not to."""
+        raw = self.raw
+        return raw[self.offset :] if len(raw) < _LARGE_BYTES else memoryview(raw)[self.offset :]
 
     def tag_stamps(self) -> dict[bytes, bytes]:
         """Stamps by tag hash, without the namespace's and the function's."""
@@ -90,13 +92,14 @@ def parse(raw: bytes) -> Entry | None:
     """Return the entry in `raw`, or None for bytes that are no envelope of a version known here."""
     if len(raw) < HEADER_BYTES:
         return None
-    magic, version, flags, codec, tags, dictionary, created, until, cost, schema = _HEADER.unpack_from(raw)
-    if magic != _MAGIC or version != _VERSION:
+    beginning, flags, codec, tags, dictionary, created, until, cost, schema = _HEADER.unpack_from(raw)
+    if beginning != _BEGINNING:
         return None
     offset = HEADER_BYTES + 8 * (flags & 1) + 4 * (flags & 2) + 16 * tags
     if len(raw) < offset:
         return None
-    return Entry(flags, codec, created, until, cost, schema, dictionary, tags, offset, raw)
+    # Every hit comes by here: what Entry(...) would do before this takes as long as all the rest.
+    return tuple.__new__(Entry, (flags, codec, tags, dictionary, created, until, cost, schema, offset, raw))
 
 
 def has_tags(raw: bytes) -> bool:
@@ -109,4 +112,4 @@ def pack_prefix(
 ) -> bytes:
     """Return header and stamps; the payload follows them."""
     cost = min(cost_us, _MAX_COST)
-    return _HEADER.pack(_MAGIC, _VERSION, flags, codec, tags, 0, created_ms, fresh_until_ms, cost, schema) + vector
+    return _HEADER.pack(_BEGINNING, flags, codec, tags, 0, created_ms, fresh_until_ms, cost, schema) + vector

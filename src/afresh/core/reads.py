@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from afresh.core.decide import Cause, State, Verdict, classify, near_for_ms, undeclared
+from afresh.core.decide import Cause, State, Verdict, classify, near_for_ms, plainly_fresh, undeclared
 from afresh.core.envelope import Entry, Flag
 from afresh.core.keys import Names, Namespace
 from afresh.core.ops import Get
@@ -89,12 +89,14 @@ async def look(ports: Ports, request: Request, held: Sequence[bytes | None] = ()
     reads = request.needs.reads
     unknown = [get for get, stamp in zip(reads, held, strict=True) if stamp is None] if held else reads
     replies = await ports.store.flight((Get(request.names.value), *unknown))
-    if StoreRefused in map(type, replies):
-        _raise_failures(replies)
     raw, *stamps = replies
     if held:
         found = iter(stamps)
         stamps = [next(found) if stamp is None else stamp for stamp in held]
+    entry = plainly_fresh(raw, stamps, request.needs, request.values.schema, ports.clock.now_ms())
+    if entry is not None:
+        return Verdict(State.FRESH, None, entry)
+    _raise_failures(replies)
     return await judge(ports, request, raw, stamps)
 
 
@@ -250,7 +252,9 @@ def hit_of(request: Request, entry: Entry) -> Hit:
     Raises:
         UndecodablePayload: if it does not decode.
     """
-    return Hit(request.values.decode(request.names.value, entry), is_negative=bool(entry.flags & Flag.NEGATIVE), entry=entry)
+    is_negative = entry.flags & Flag.NEGATIVE != 0
+    # By position: twice as fast.
+    return Hit(request.values.decode(request.names.value, entry), False, is_negative, False, entry)  # noqa: FBT003
 
 
 def hit_kept(request: Request, entry: Entry) -> Hit | None:

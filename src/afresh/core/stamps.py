@@ -63,12 +63,21 @@ class Captured:
 
 
 class Needs(NamedTuple):
-    """The stamps that a caller needs: the implicit ones (namespace, function) first, then the declared tags."""
+    """The stamps that a caller needs: the implicit ones (namespace, function) first, then the declared tags.
+
+    Attributes:
+        flags: the implicit ones, as in an envelope.
+        implicit: how many they are.
+        tags: all of them.
+        reads: what reads their stamps.
+        hashes: what stands before each stamp in a vector.
+    """
 
     flags: int
     implicit: int
     tags: tuple[Tag, ...]
     reads: tuple[Get, ...]
+    hashes: tuple[bytes, ...]
 
     @property
     def function(self) -> bytes | None:
@@ -77,14 +86,11 @@ class Needs(NamedTuple):
 
     def vector(self, stamps: Sequence[object]) -> bytes | None:
         """Return the vector of these stamps, in the order of `tags`; None if one is missing or marked."""
-        implicit = self.implicit
         parts: list[bytes] = []
-        for at, stamp in enumerate(stamps):
-            if not isinstance(stamp, bytes) or len(stamp) != STAMP_BYTES:
+        for hashed, stamp in zip(self.hashes, stamps, strict=True):
+            if stamp.__class__ is not bytes or len(stamp) != STAMP_BYTES:
                 return None
-            if at >= implicit:
-                parts.append(self.tags[at].hash)
-            parts.append(stamp)
+            parts += hashed, stamp
         return b"".join(parts)
 
     def by_hash(self, vector: bytes) -> dict[bytes, bytes]:
@@ -125,7 +131,8 @@ def needs_of(namespace: Namespace | None, function: Tag | None = None, tags: Ite
     declared = [namespace.tag_of(tag) for tag in dict.fromkeys(tags)] if namespace else []
     every = (*implicit, *(tag for tag in declared if tag not in implicit))
     flags = (Flag.NAMESPACE if namespace else 0) | (Flag.FUNCTION if function else 0)
-    return Needs(flags, len(implicit), every, tuple(Get(tag.key) for tag in every))
+    hashes = (b"",) * len(implicit) + tuple(tag.hash for tag in every[len(implicit) :])
+    return Needs(flags, len(implicit), every, tuple(Get(tag.key) for tag in every), hashes)
 
 
 NOTHING: Final = needs_of(None)

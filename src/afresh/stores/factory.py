@@ -74,9 +74,10 @@ class Stores:
 
         return partial(listen, self._server(), namespace, self._run, timeout_s=max(self._budget_s, _PATIENCE_S))
 
-    def now_ms(self) -> int:
+    @property
+    def now_ms(self) -> Callable[[], int]:
         """Return the store's time."""
-        return self._memory.now_ms() if self._memory is not None else self._time.now_ms()
+        return self._memory.now_ms if self._memory is not None else self._time.now_ms
 
     def forget(self) -> None:
         """After a fork: leave the parent's connections alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from time import clock_gettime_ns
 
 from afresh.errors import StoreError
 
@@ -27,12 +28,12 @@ class ServerTime:
         """Return the server's time, ms since the epoch."""
         if self._offset_ms is None:
             return time.time_ns() // 1_000_000
-        return self.ticks_ms() + self._offset_ms
+        return clock_gettime_ns(_CLOCK) // 1_000_000 + self._offset_ms
 
     @staticmethod
     def ticks_ms() -> int:
         """Return a reading to pass to `observe` later."""
-        return time.clock_gettime_ns(_CLOCK) // 1_000_000
+        return clock_gettime_ns(_CLOCK) // 1_000_000
 
     def observe(self, reply: list[bytes | int] | StoreError, sent_ms: int) -> None:
         """Learn from the reply to TIME, asked at `sent_ms`: the server said it at some point since, so at the latest by now.

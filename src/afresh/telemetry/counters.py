@@ -103,11 +103,14 @@ class Counters:
 
     def hit(self, owner: str, *, stale: bool = False, near: bool = False) -> None:
         """An entry was served."""
-        with self._tallies.lock:
-            tally = self._tallies.of(owner)
+        tallies = self._tallies
+        with tallies.lock:
+            tally = tallies.of(owner)
             tally.hits += 1
-            tally.near_hits += near
-            tally.stale_hits += stale
+            if near:
+                tally.near_hits += 1
+            if stale:
+                tally.stale_hits += 1
 
     def miss(self, owner: str, cause: str) -> None:
         """None was."""

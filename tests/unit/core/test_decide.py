@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
-from afresh.core.decide import Cause, State, classify, near_for_ms, undeclared
+from afresh.core.decide import Cause, State, classify, near_for_ms, plainly_fresh, undeclared
 from afresh.core.envelope import FOR_EVER, SEEN_BYTES, pack_prefix, parse
 from afresh.core.keys import Namespace
 from afresh.core.stamps import NOTHING, Needs, needs_of
@@ -210,3 +210,33 @@ def test_near_answers_until_the_refresh_is_due(rand: float) -> None:
     assert state(math.ceil(near_ms) - 1) is State.FRESH
     assert state(math.ceil(near_ms)) is (State.EXPIRED if rand == 1 else State.REFRESH_DUE)
     assert near_for_ms(entry, 4000, rand) == pytest.approx(near_ms - 4000)
+
+
+@given(
+    stamps=st.lists(st.sampled_from([*CLEAN, b"another-", None, b"D:5000", StoreRefused("ERR", "no")]), min_size=4, max_size=4),
+    header=st.fixed_dictionaries(
+        {},
+        optional={
+            "flags": st.integers(0, 31),
+            "schema": st.sampled_from([SCHEMA, 8]),
+            "fresh_until_ms": st.sampled_from([CREATED_MS, CREATED_MS + TTL_MS, FOR_EVER]),
+            "created_ms": st.sampled_from([CREATED_MS, CREATED_MS + TTL_MS]),
+        },
+    ),
+    now_ms=st.integers(CREATED_MS - 5, CREATED_MS + TTL_MS + 5),
+    rand=st.floats(0.01, 1),
+)
+@example(stamps=CLEAN, header={}, now_ms=CREATED_MS, rand=0.01)
+@example(stamps=CLEAN, header={}, now_ms=CREATED_MS + TTL_MS - 1, rand=0.01)
+def test_what_is_plainly_fresh_is_fresh(stamps: list[object], header: dict[str, int], now_ms: int, rand: float) -> None:
+    raw = envelope(cost_us=10**9, **header)
+    entry = plainly_fresh(raw, stamps, NEEDS, SCHEMA, now_ms)
+
+    found = classify(raw, stamps, NEEDS, schema=SCHEMA, now_ms=now_ms, rand=rand)
+    assert entry is None or (found.state, found.entry) == (State.FRESH, entry)
+    assert entry is not None or stamps != CLEAN or header or now_ms not in range(CREATED_MS, CREATED_MS + TTL_MS * 9 // 10)
+
+
+@pytest.mark.parametrize("raw", [None, b"", b"foreign", StoreRefused("WRONGTYPE", "no")])
+def test_what_is_no_entry_is_not_fresh(raw: object) -> None:
+    assert plainly_fresh(raw, CLEAN, NEEDS, SCHEMA, CREATED_MS) is None
