@@ -39,6 +39,9 @@ test-oldest: ## run the tests with the oldest dependencies that pyproject.toml a
 	@$(PYTHON) scripts/oldest.py > .venv-oldest.txt
 	@PIP_CONSTRAINT=$(CURDIR)/.venv-oldest.txt $(MAKE) --no-print-directory test VENV=.venv-oldest
 
+fuzz: $(VENV)/.ready-dev ## look for inputs that break a property, for an hour: ARGS="--seconds 60"
+	@$(VENV)/bin/python -m tests.fuzz $(ARGS)
+
 coverage: $(VENV)/.ready-dev ## run the tests and list the branches of core that none takes
 	@$(VENV)/bin/coverage run -m pytest $(ARGS)
 	@$(VENV)/bin/coverage report

@@ -187,6 +187,6 @@ def same(one: Any, other: Any) -> bool:  # noqa: C901, PLR0912  # a table of typ
 
 def _state(value: Any) -> dict[str, Any]:
     names = [name for cls in type(value).__mro__ for name in getattr(cls, "__slots__", ()) if hasattr(value, name)]
-    if type(value).__module__ != __name__:
+    if not type(value).__module__.startswith("tests."):
         return {}
     return {name: getattr(value, name) for name in [*names, *getattr(value, "__dict__", ())] if not name.startswith("_")}
