@@ -39,7 +39,7 @@ class Cache(Facade):
 
     It pickles by its configuration, passwords and keys included; a copy of it is the cache itself.
 
-    When the server fails, reads are misses and writes are not stored; a call spends at most `budget` on each of its round trips.
+    When the server fails, reads are misses and writes are not stored; a call spends at most `budget` on all of its round trips together.
 
     Args:
         url: ``redis://``, ``rediss://``, ``unix://``, ``memory://`` (inside the process) or ``embedded://`` (a private Valkey; with a
@@ -51,7 +51,7 @@ class Cache(Facade):
         stale_ttl: how long after that memoized results may be served while new ones are computed behind the callers. Default: not at all.
         near: keep values inside the process as well, coherent with the server: `Near(max_bytes="64MiB", max_stale="2s")`. Costs a thread
             and a connection. With ``memory://`` there is none, since the store is in the process already. Default: none.
-        budget: how long the server may take for a round trip. Default: 250 ms.
+        budget: how long the server may take for all round trips of a call, which never waits longer for it. Default: 250 ms.
         durable: not available in this version.
         codec: what encodes values: a `SignedPickle`, or a codec of your own. Default: msgpack, faithful or not at all.
         max_value_bytes: the largest encoded value that is stored; larger ones are not cached. Default: 64 MiB.

@@ -10,9 +10,10 @@ import pytest
 
 from afresh.core import ops
 from afresh.core.ports import Store
+from afresh.core.restarts import ServerRun
 from afresh.stores.address import parse_url
 from afresh.stores.aio import AsyncStore
-from afresh.stores.server_time import ServerTime
+from afresh.stores.peer import Peer
 from afresh.stores.sync import SyncStore
 from tests.support.servers import Server, find_redis, find_valkey
 
@@ -27,11 +28,11 @@ OpenStore: TypeAlias = Callable[[str], AbstractAsyncContextManager[Store]]
 async def _opened(colour: str, url: str) -> AsyncIterator[Store]:
     address = parse_url(url)
     if colour == "sync":
-        blocking = SyncStore(address, budget_s=BUDGET_S, server_time=ServerTime())
+        blocking = SyncStore(address, budget_s=BUDGET_S, peer=Peer("the server", ServerRun()))
         yield blocking
         blocking.close()
     else:
-        suspending = AsyncStore(address, budget_s=BUDGET_S, server_time=ServerTime())
+        suspending = AsyncStore(address, budget_s=BUDGET_S, peer=Peer("the server", ServerRun()))
         yield suspending
         await suspending.aclose()
 

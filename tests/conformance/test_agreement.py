@@ -12,11 +12,12 @@ from hypothesis import given, settings, strategies as st
 
 from afresh.core import ops
 from afresh.core.envelope import FOR_EVER
+from afresh.core.restarts import ServerRun
 from afresh.errors import StoreRefused
 from afresh.runtime.run_now import run_now
 from afresh.stores.address import parse_url
 from afresh.stores.memory import MemoryStore
-from afresh.stores.server_time import ServerTime
+from afresh.stores.peer import Peer
 from afresh.stores.sync import SyncStore
 from afresh.testing.conformance_steps import entry, number
 from tests.support.servers import Server
@@ -74,7 +75,9 @@ operations = st.one_of(
 
 @pytest.fixture(scope="module")
 def stores(valkey_of_the_run: Server, redis7_of_the_run: Server) -> Iterator[list[SyncStore]]:
-    opened = [SyncStore(parse_url(one.url), budget_s=5, server_time=ServerTime()) for one in (valkey_of_the_run, redis7_of_the_run)]
+    opened = [
+        SyncStore(parse_url(one.url), budget_s=5, peer=Peer("the server", ServerRun())) for one in (valkey_of_the_run, redis7_of_the_run)
+    ]
     yield opened
     for store in opened:
         replies(store, [CLEARING])

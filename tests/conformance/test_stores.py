@@ -32,7 +32,7 @@ async def test_memory_conforms(case: str) -> None:
 
 async def test_a_store_that_does_not_conform_is_told_so() -> None:
     class WithoutLeases(MemoryStore):
-        async def flight(self, batch: Sequence[ops.Op], /) -> list[Any]:
+        async def flight(self, batch: Sequence[ops.Op], /, spent_us: int = 0) -> list[Any]:
             return await super().flight([op._replace(mark=b"") if isinstance(op, ops.Commit) else op for op in batch])
 
     with pytest.raises(AssertionError, match=r"commit-ours, step 2: Commit\(.*\) got 0, not 1"):

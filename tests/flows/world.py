@@ -103,7 +103,7 @@ class SteppedStore:
         self._by_op = by_op
         self._replies = replies
 
-    async def flight(self, batch: Sequence[ops.Op], /) -> list[Any]:
+    async def flight(self, batch: Sequence[ops.Op], /, spent_us: int = 0) -> list[Any]:
         replies: list[Any] = []
         for part in [[op] for op in batch] if self._by_op else [list(batch)]:
             await pause()

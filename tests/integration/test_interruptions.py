@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 from afresh.core.ops import Get
+from afresh.core.restarts import ServerRun
 from afresh.errors import StoreError
 from afresh.runtime.run_now import run_now
 from afresh.stores import aio, sync, wire
 from afresh.stores.address import parse_url
 from afresh.stores.aio import AsyncStore
-from afresh.stores.server_time import ServerTime
+from afresh.stores.peer import Peer
 from afresh.stores.sync import SyncStore
 from tests.support.servers import Server
 
@@ -90,7 +91,7 @@ def interrupted(stocked: Server, interruption: Interruption, during: Callable[[A
     """Interrupt a loop's work; then expect every task of it to end, and new ones to get their own values."""
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)  # what asyncio keeps of the interruption
-    store = AsyncStore(parse_url(stocked.url), budget_s=BUDGET_S, server_time=ServerTime())
+    store = AsyncStore(parse_url(stocked.url), budget_s=BUDGET_S, peer=Peer("the server", ServerRun()))
 
     def promptly(work: Coroutine[Any, Any, list[BaseException | None]]) -> list[BaseException | None]:
         return loop.run_until_complete(asyncio.wait_for(work, PROMPT_S))
@@ -147,7 +148,7 @@ def test_an_interruption_while_nothing_is_asked_harms_no_later_call(stocked: Ser
 @pytest.mark.parametrize("error", ERRORS)
 def test_an_interruption_at_any_line_gives_no_thread_anothers_value(stocked: Server, error: type[BaseException]) -> None:
     def work(interruption: Interruption) -> None:
-        store = SyncStore(parse_url(stocked.url), budget_s=BUDGET_S, server_time=ServerTime())
+        store = SyncStore(parse_url(stocked.url), budget_s=BUDGET_S, peer=Peer("the server", ServerRun()))
         with interruption.armed(), suppress(error):
             for key in KEYS:
                 assert run_now(store.flight([Get(key)])) == [key.encode()]

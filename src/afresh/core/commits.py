@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+from afresh.core.budget import one_call
 from afresh.core.envelope import FOR_EVER, Entry, Flag, pack_prefix, parse
 from afresh.core.failures import failure_record
 from afresh.core.keys import writers_of
@@ -37,6 +38,7 @@ class Claim:
         is_left: the caller has gone: nobody is told what the compute returns or raises.
         captured: what the compute reads through afresh, so that its result depends on it; None if it is not to.
         reader: the compute that this one is a part of, if any.
+        spent_us: what is spent of the call's budget.
     """
 
     renewed_every_ms: ClassVar[int] = LEASE_RENEWAL_MS
@@ -53,6 +55,7 @@ class Claim:
     lost: deque[Op] | None = None
     captured: Captured | None = None
     reader: Captured | None = None
+    spent_us: int = 0
 
     def renewal(self) -> Sequence[Extend]:
         """Return what lets its lease live on, if it is still ours."""
@@ -110,6 +113,7 @@ async def commit(ports: Ports, claim: Claim, value: Any) -> None:
 async def commit_many(ports: Ports, results: Sequence[Result]) -> None:
     """Do what `commit` does for several, in one write. Cost: 1 round trip; none where nothing may be stored."""
     unstored = list(results)
+    ports = _of_one_call(ports, [result.claim for result in results])
     try:
         for result in results:
             _seal(ports, result)
@@ -243,6 +247,10 @@ def _keep(ports: Ports, result: Result) -> None:
         ports.near.fill(token, request, entry, result.value, near_ms(ports, request, entry), is_ours=True)
 
 
+def _of_one_call(ports: Ports, claims: Sequence[Claim]) -> Ports:
+    return one_call(ports, max((claim.spent_us for claim in claims), default=0))
+
+
 async def abandon(ports: Ports, claim: Claim) -> None:
     """Give a claim up: compute raised, was cancelled or interrupted. Who waits takes over. Cost: at most 1 round trip."""
     await abandon_many(ports, [claim])
@@ -253,7 +261,7 @@ async def abandon_many(ports: Ports, claims: Sequence[Claim]) -> None:
     for claim in claims:
         if claim.flight is not None:
             claim.flight.finish(None)
-    await release(ports, claims)
+    await release(_of_one_call(ports, claims), claims)
 
 
 async def fail(ports: Ports, claim: Claim, error: Exception) -> None:
@@ -262,6 +270,7 @@ async def fail(ports: Ports, claim: Claim, error: Exception) -> None:
     Those who called before the compute began share its failure; others find the record.
     """
     record = failure_record(claim.vector or b"", error)
+    ports = _of_one_call(ports, [claim])
     stored: object = 0
     try:
         if claim.mark is not None and claim.vector is not None:

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from afresh.core.budget import one_call, spent_us
 from afresh.core.commits import Behind, Claim, abandon, commit, release
 from afresh.core.decide import Cause, State, Verdict, is_kept
 from afresh.core.envelope import Entry, parse
@@ -54,7 +55,8 @@ async def obtain(ports: Ports, request: Request) -> Hit | Claim | Behind:
         ComputeBackingOff: if a compute raised a moment ago, and there is nothing to serve.
         ComputeTimeout: if somebody else's compute takes longer than this call waits for any.
     """
-    deadline_us = ports.clock.ticks_us() + 1000 * request.policy.longest_wait_ms
+    asked_us = ports.clock.ticks_us()
+    deadline_us = asked_us + 1000 * request.policy.longest_wait_ms
     key, arrived = request.names.value, ports.flights.arrive()
     seat = ports.flights.follow(key, arrived)
     while True:
@@ -62,6 +64,8 @@ async def obtain(ports: Ports, request: Request) -> Hit | Claim | Behind:
             hit, verdict = await fetch(ports, request)
             if hit is not None and verdict.state is State.FRESH:
                 return _served(ports, request, hit)
+            if not spent_us(ports):
+                ports = one_call(ports, ports.clock.ticks_us() - asked_us)
             place = ports.flights.enter(key, arrived, refreshes=hit is not None)
             if place is not None and place.leads:
                 return await _lead(ports, _Wanted(request, place, verdict, _new_mark(ports, verdict), hit), deadline_us)
@@ -75,7 +79,7 @@ async def obtain(ports: Ports, request: Request) -> Hit | Claim | Behind:
             return await _waited(ports, request) or _alone(ports, request, Cause.BYPASS)
         if (got := _shared(ports, request, outcome)) is not None:
             return got
-        seat = None
+        seat, asked_us = None, ports.clock.ticks_us()
 
 
 async def _waited(ports: Ports, request: Request) -> Hit | None:
@@ -121,7 +125,7 @@ def _shared(ports: Ports, request: Request, outcome: Outcome) -> Hit | Claim | B
 
 
 def _alone(ports: Ports, request: Request, cause: Cause | None) -> Claim | Behind:
-    return _duty(ports, Claim(request, None, None, None, ports.clock.ticks_us()), cause or Cause.BYPASS)
+    return _duty(ports, Claim(request, None, None, None, ports.clock.ticks_us(), spent_us=spent_us(ports)), cause or Cause.BYPASS)
 
 
 def _duty(ports: Ports, claim: Claim, cause: Cause, hit: Hit | None = None) -> Claim | Behind:
@@ -166,7 +170,7 @@ async def _claim_or_serve(ports: Ports, wanted: _Wanted, deadline_us: int) -> Hi
             return _served(ports, request, hit)
         if isinstance(got, Claim):
             return _duty(ports, got, _cause(got, wanted.verdict), hit)
-        left_ms = (deadline_us - ports.clock.ticks_us()) / 1000
+        left_ms, looking = (deadline_us - ports.clock.ticks_us()) / 1000, ports
         if is_failure(got):
             if looked_for_all:
                 return _backed_off(ports, wanted, got)
@@ -178,9 +182,10 @@ async def _claim_or_serve(ports: Ports, wanted: _Wanted, deadline_us: int) -> Hi
         elif got:
             pause_ms = _next_pause_ms(pause_ms, int.from_bytes(got[_NUMBER_BYTES:], "little"))
             await ports.clock.sleep_ms(min(pause_ms, left_ms))
+            looking = one_call(ports, spent_us(ports))  # to look whether somebody else is done is to wait
         flight.mark()
         looked_for_all = True
-        hit, verdict = await read(ports, request)
+        hit, verdict = await read(looking, request)
         if hit is not None and not hit.stale:
             assert verdict.entry is not None
             flight.finish(verdict.entry.raw)
@@ -269,7 +274,8 @@ def _claimed(ports: Ports, wanted: _Wanted, told: Mapping[str, object], token: A
 def _computing(ports: Ports, wanted: _Wanted, mark: bytes | None = None, vector: bytes | None = None, token: Any = None) -> Claim:
     wanted.flight.mark()
     kept = _kept(ports, wanted.request, wanted.verdict)
-    claim = Claim(wanted.request, wanted.flight, mark, vector, ports.clock.ticks_us(), token, kept, lost=ports.lost)
+    spent = spent_us(ports)
+    claim = Claim(wanted.request, wanted.flight, mark, vector, ports.clock.ticks_us(), token, kept, lost=ports.lost, spent_us=spent)
     wanted.flight.carry(claim)
     return claim
 
@@ -295,6 +301,7 @@ async def seize(ports: Ports, request: Request) -> Claim:
     """Claim whatever is there and whoever computes: what comes of it will replace both. Cost: 1 round trip."""
     mark, needs = ports.token(_NUMBER_BYTES) + bytes(MARK_BYTES - _NUMBER_BYTES), request.needs
     lease: bytes | None = mark
+    ports = one_call(ports)
     vector: bytes | None = None
     token = fill_token(ports, request)
     try:
@@ -305,7 +312,7 @@ async def seize(ports: Ports, request: Request) -> Claim:
     except StoreError as error:
         lease = None
         ports.events.suppressed("claim", error)
-    return Claim(request, None, lease, vector, ports.clock.ticks_us(), token, lost=ports.lost)
+    return Claim(request, None, lease, vector, ports.clock.ticks_us(), token, lost=ports.lost, spent_us=spent_us(ports))
 
 
 async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | Claim | Behind | None]:
@@ -316,7 +323,7 @@ async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | C
 
     Cost: 1 round trip if all are hits, otherwise 2.
     """
-    arrived = ports.flights.arrive()
+    arrived, asked_us = ports.flights.arrive(), ports.clock.ticks_us()
     got: list[Hit | Claim | Behind | None] = []
     wanted: list[_Wanted] = []
     for request, (hit, verdict) in zip(requests, await fetch_many(ports, requests), strict=True):
@@ -330,14 +337,14 @@ async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | C
             got.append(_served(ports, request, hit))
         else:
             got.append(_alone(ports, request, verdict.cause) if place is None else None)
-    claimed = await _claim_or_leave(ports, wanted)
+    if not wanted:
+        return got
+    claimed = await _claim_or_leave(one_call(ports, ports.clock.ticks_us() - asked_us), wanted)
     return [claimed.get(request.names.value, each) for request, each in zip(requests, got, strict=True)]
 
 
 async def _claim_or_leave(ports: Ports, wanted: Sequence[_Wanted]) -> dict[str, Hit | Claim | Behind]:
     """Claim what can be claimed at once, or serve what is there, by value key; end the other flights."""
-    if not wanted:
-        return {}
     try:
         answers = await _claim_many(ports, wanted)
     except BaseException:

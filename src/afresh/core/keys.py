@@ -6,6 +6,7 @@ A namespace owns these names; each script of afresh touches the names of one id,
     <ns>:l:{<id>}    its lease                     <ns>:h:{<name>} a memo table
     <ns>:t:{<id>}    its own stamp                 <ns>:z:{…}      the listeners' heartbeats: never set
     <ns>:o:{<h>}    the transactions that are writing under a tag
+    <ns>:z:{run}    which run of the server the namespace's stamp is from (core/restarts.py)
 
 ``<id>`` is a kind (``f`` function, ``k`` user key), ``:`` and text, or ``#`` and a digest. Text is escaped so that it holds no brace;
 ``h`` is 16 hex digits, which no id can be, since an id has ``:`` or ``#`` as its second character.
@@ -31,6 +32,7 @@ __all__ = [
     "function_id",
     "key_slot",
     "key_tag",
+    "run_note",
     "twins",
     "user_id",
     "watched",
@@ -191,6 +193,11 @@ def watched(namespace: Namespace) -> Watched:
 def key_tag(namespace: Namespace, names: Names) -> Tag:
     """Return the tag that stands for a key in the entries that were made of it."""
     return namespace.tag_of("afresh:" + names.value)  # a function's identity holds no brace
+
+
+def run_note(namespace: Namespace) -> str:
+    """Return the name of the note that says which run of the server a namespace's stamp is from."""
+    return f"{namespace.name}:z:{{run}}"
 
 
 def key_slot(key: str) -> int:

@@ -39,8 +39,10 @@ __all__ = [
 class Store(Protocol):
     """A server, or something that behaves like one."""
 
-    async def flight(self, ops: Sequence[Op], /) -> list[Any]:
+    async def flight(self, ops: Sequence[Op], /, spent_us: int = 0) -> list[Any]:
         """Run the operations in order, in one write, and return their replies.
+
+        It takes at most what is left of the budget after `spent_us`, which earlier flights of the same call have taken.
 
         An operation that the server refuses has a `StoreRefused` as its reply; the others are not affected by it.
 

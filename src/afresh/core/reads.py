@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from afresh.core.budget import one_call
 from afresh.core.decide import Cause, State, Verdict, classify, near_for_ms, plainly_fresh, undeclared
 from afresh.core.envelope import Entry, Flag
 from afresh.core.keys import Names, Namespace
@@ -88,6 +89,7 @@ async def look(ports: Ports, request: Request, held: Sequence[bytes | None] = ()
     """
     reads = request.needs.reads
     unknown = [get for get, stamp in zip(reads, held, strict=True) if stamp is None] if held else reads
+    started_us = ports.clock.ticks_us()
     replies = await ports.store.flight((Get(request.names.value), *unknown))
     raw, *stamps = replies
     if held:
@@ -97,24 +99,25 @@ async def look(ports: Ports, request: Request, held: Sequence[bytes | None] = ()
     if entry is not None:
         return Verdict(State.FRESH, None, entry)
     _raise_failures(replies)
-    return await judge(ports, request, raw, stamps)
+    return await judge(ports, request, raw, stamps, started_us)
 
 
-async def judge(ports: Ports, request: Request, raw: object, stamps: Sequence[object]) -> Verdict:
+async def judge(ports: Ports, request: Request, raw: object, stamps: Sequence[object], started_us: int) -> Verdict:
     """Classify what was found, with the stamps that the request needs. Cost: 1 round trip for an entry with undeclared tags, else none."""
     hashes = undeclared(raw, request.needs)
-    others = await _others(ports, request, hashes) if hashes else {}
+    others = await _others(ports, request, hashes, started_us) if hashes else {}
     return _verdict(ports, request, raw, stamps, others)
 
 
 async def _look_many(ports: Ports, requests: Sequence[Request]) -> list[Verdict]:
     """Look for several entries of one namespace, all in the same one or two round trips."""
     reads = stamp_reads(requests)
+    started_us = ports.clock.ticks_us()
     replies = await ports.store.flight((*[Get(request.names.value) for request in requests], *reads))
     _raise_failures(replies)
     raws, stamps = replies[: len(requests)], dict(zip(reads, replies[len(requests) :], strict=True))
     hashes = dict.fromkeys(name for request, raw in zip(requests, raws, strict=True) for name in undeclared(raw, request.needs))
-    others = await _others(ports, requests[0], list(hashes)) if hashes else {}
+    others = await _others(ports, requests[0], list(hashes), started_us) if hashes else {}
     return [
         _verdict(ports, request, raw, [stamps[get] for get in request.needs.reads], others)
         for request, raw in zip(requests, raws, strict=True)
@@ -128,12 +131,13 @@ def _raise_failures(replies: Sequence[object]) -> None:
             raise reply
 
 
-async def _others(ports: Ports, request: Request, hashes: Sequence[bytes]) -> dict[bytes, object]:
+async def _others(ports: Ports, request: Request, hashes: Sequence[bytes], started_us: int) -> dict[bytes, object]:
     """Read the stamps that entries carry and their readers did not declare."""
     namespace = request.namespace
     if namespace is None:
         return {}
-    return dict(zip(hashes, await ports.store.flight([Get(namespace.stamp_key(name)) for name in hashes]), strict=True))
+    reading = [Get(namespace.stamp_key(name)) for name in hashes]
+    return dict(zip(hashes, await ports.store.flight(reading, ports.clock.ticks_us() - started_us), strict=True))
 
 
 def _verdict(ports: Ports, request: Request, raw: object, stamps: Sequence[object], others: dict[bytes, object]) -> Verdict:
@@ -169,9 +173,10 @@ async def fetch(ports: Ports, request: Request) -> tuple[Hit | None, Verdict]:
         return hit, _NEAR
     token = near.token()  # before anything is read, the held stamps among it
     held = near.held(token, [get.key for get in request.needs.reads])
+    started_us = ports.clock.ticks_us()
     hit, verdict = await read(ports, request, held)
     if verdict.cause is Cause.INVALIDATED and any(held):  # perhaps it is the stamp held that is old
-        hit, verdict = await read(ports, request)
+        hit, verdict = await read(one_call(ports, ports.clock.ticks_us() - started_us), request)
     _keep(ports, near, token, request, hit, verdict)
     return hit, verdict
 

@@ -1,16 +1,26 @@
 """Whether a server is still the one that it was: a restarted one may have loaded a snapshot from before an invalidation.
 
 A snapshot holds an entry and the stamps that it was stored under, from one moment. So an entry that was invalidated after the snapshot is
-valid again. Only who knew the server before can tell. They bump the namespace's stamp before they read anything, and then all is a miss;
-doing so twice, as when several connections notice, is harmless.
+valid again. The same goes for a replica that takes its primary's place. Whoever opens a connection compares the run id, which a server
+draws when it starts, with the one that this process knew, and with the one that is *noted* on the server itself, beside the stamps. If
+either differs, the namespace's stamp is bumped before anything is read, and then all is a miss; then the new id is noted.
+
+Races considered: several connections notice at once (each bumps before it reads; more bumps than one do no harm); who notices first was
+not there before (the note tells); the note was evicted (who was there before tells; that it is missing is no reason to bump, since
+evicting it must not empty the namespace). Accepted: the note had been evicted when the snapshot was taken, and nobody is left who knew the
+server before; a server that hides its run id (its ACL refuses INFO, or a proxy answers).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Final
 
-__all__ = ["ServerRun", "run_id_of"]
+__all__ = ["NOTE_MS", "ServerRun", "is_replica", "run_id_of"]
 
+# Nobody needs the note for longer than entries live.
+NOTE_MS: Final = 30 * 24 * 3600 * 1000
 _RUN_ID = re.compile(r"^run_id:([0-9a-f]{40})\r?$", re.MULTILINE)
 
 
@@ -21,22 +31,40 @@ def run_id_of(info: object) -> str | None:
     return found[1] if found else None
 
 
+def is_replica(info: object) -> bool:
+    """Say whether the reply to ``INFO replication`` is a replica's. It has its primary's data, the note among them, and takes no bump."""
+    return isinstance(info, bytes) and b"role:slave" in info
+
+
 class ServerRun:
     """Which run of a server is known here.
 
     Whoever opens a connection asks `is_another` first; if it is, bumps; then `settle`s. Others who connect meanwhile bump as well: nobody
     reads before a bump of his own or one that was done.
+
+    Args:
+        on_another: called when a run other than the one known has been settled.
     """
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_on_another")
 
-    def __init__(self) -> None:
+    def __init__(self, on_another: Callable[[], object] | None = None) -> None:
         self._known: str | None = None
+        self._on_another = on_another
 
-    def is_another(self, run_id: str | None) -> bool:
-        """Say whether the server was restarted, or another took its place. A server that hides its run is taken for the same."""
-        return run_id is not None and self._known is not None and run_id != self._known
+    def is_another(self, run_id: str | None, noted: object = None) -> bool:
+        """Say whether the server was restarted, or another took its place. A server that hides its run is taken for the same.
+
+        Args:
+            run_id: the server's.
+            noted: what its data say that it is: bytes, or anything else if they do not.
+        """
+        if run_id is None:
+            return False
+        return self._known not in {None, run_id} or (isinstance(noted, bytes) and noted != run_id.encode())
 
     def settle(self, run_id: str | None) -> None:
         """Note that nothing from before this run is served any more."""
-        self._known = run_id or self._known
+        known, self._known = self._known, run_id or self._known
+        if known not in {None, self._known} and self._on_another is not None:
+            self._on_another()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from afresh.core.budget import one_call, spent_us
 from afresh.core.decide import Cause
 from afresh.core.envelope import Entry
 from afresh.core.flows import new_stamps
@@ -105,12 +106,15 @@ async def obtain(ports: Ports, table: Table, n: int) -> Row | Resume:
 
     Cost: 1 round trip for a row; 3 to resume, 4 to begin the table.
     """
-    deadline_us = ports.clock.ticks_us() + 1000 * WAIT_MS
+    asked_us = ports.clock.ticks_us()
+    deadline_us = asked_us + 1000 * WAIT_MS
     try:
         while True:
             found = await _look(ports, table, n)  # first of all: a row that is there waits for nobody
             if isinstance(found, Row):
                 return found
+            if not spent_us(ports):
+                ports = one_call(ports, ports.clock.ticks_us() - asked_us)
             place = ports.flights.enter(table.key, ports.flights.arrive())
             if place is not None and place.leads:
                 return await _lead(ports, table, n, place)

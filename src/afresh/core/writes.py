@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from afresh.core.budget import one_call
 from afresh.core.commits import envelope_of
 from afresh.core.decide import Verdict, classify
 from afresh.core.envelope import FOR_EVER, Entry, pack_prefix, parse
@@ -88,6 +89,7 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
     names = [request.names.value for request in requests]
     ttl_ms = requests[0].policy.ttl_for(pairs[0][1])
     encoded = [request.values.encode(value) for request, value in pairs]
+    ports = one_call(ports)
     try:
         vectors = await _vectors(ports, requests, ttl_ms)
     except StoreRefused:  # a full server: what is there is not what was set
@@ -118,6 +120,7 @@ async def add(ports: Ports, request: Request, value: object) -> bool:
     """
     encoded = request.values.encode(value)
     ttl_ms = request.policy.ttl_for(value)
+    ports = one_call(ports)
     (vector,) = await _vectors(ports, [request], ttl_ms)
     verdict = await _found(ports, request) if request.needs.tags or ttl_ms == 0 else None
     if verdict is not None and ttl_ms == 0:
@@ -155,11 +158,11 @@ async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int 
         NotAnInteger: if the entry holds something else.
         StoreError: if the server failed: a counter is never wrong silently.
     """
-    names, needs = request.names, request.needs
+    names, needs, ports = request.names, request.needs, one_call(ports)
     for _ in range(_TRIES):
         answer, *stamps = await _write(ports, names[:1], (Incr(names.value, names.lease, by), *needs.reads))
         raw = answer[1] if answer[0] >= 0 else None
-        verdict = await judge(ports, request, raw, stamps)
+        verdict = await judge(ports, request, raw, stamps, ports.clock.ticks_us())
         if verdict.cause is None and verdict.entry is not None:
             total = _integer(request, verdict.entry)
             if answer[0] == 1:
@@ -212,7 +215,7 @@ async def _replace(ports: Ports, request: Request, entry: Entry, total: int) -> 
 async def touch(ports: Ports, request: Request) -> bool:
     """Give a valid entry the policy's ttl from now on; 0 drops it. False if there is none. Cost: 1 round trip; 1 more with tags."""
     names, needs, policy = request.names, request.needs, request.policy
-    ttl_ms = policy.ttl_ms
+    ttl_ms, ports = policy.ttl_ms, one_call(ports)
     if ttl_ms == 0:
         return await invalidate(ports, [Target(names, None)]) > 0
     until = FOR_EVER if ttl_ms is None else ports.clock.now_ms() + ttl_ms
@@ -251,6 +254,7 @@ async def invalidate(ports: Ports, targets: Sequence[Target]) -> int:
             assert stamp is not None
             ops.append(Bump(stamp, writers_of(stamp), fresh))
             changed.append(stamp)
+    ports = one_call(ports)
     replies = await _write(ports, changed, ops)
     # The key's own stamp could not be renewed on a full server: what captured it depends on its function's stamp as well.
     coarser = {

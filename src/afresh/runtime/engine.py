@@ -72,13 +72,13 @@ class Engine:
     def __init__(self, url: str | None, *, namespace: Namespace, codecs: Codecs, budget_s: float, near: Near | None = None) -> None:
         self._url = url
         self._budget_s = budget_s
-        self._stores = _stores(url, budget_s) if url is not None else None
+        self.namespace = namespace
+        self._stores = self._stores_of(url) if url is not None else None
         self._sync: Ports | None = None
         self._aio: Ports | None = None
         self._opening = threading.RLock()  # re-entrant: see FlightTable
         self._lost: deque[Op] = deque()
         self._table = FlightTable()
-        self.namespace = namespace
         self.codecs = codecs
         self.values = codecs.values()
         self.tallies = Tallies()
@@ -101,8 +101,13 @@ class Engine:
             if not url:
                 msg = "no URL was given to the cache and AFRESH_URL is not set: one of them must name the server."
                 raise ConfigurationError(msg)
-            self._stores = _stores(url, self._budget_s)
+            self._stores = self._stores_of(url)
         return self._stores
+
+    def _stores_of(self, url: str) -> Stores:
+        from afresh.stores.factory import Stores  # importing afresh loads no store
+
+        return Stores(url, budget_s=self._budget_s, namespace=self.namespace)
 
     def sync_ports(self) -> Ports:
         """Return ports whose waits block the thread."""
@@ -187,9 +192,3 @@ class Engine:
             self.listener.forget()
         if self._stores is not None:
             self._stores.forget()
-
-
-def _stores(url: str, budget_s: float) -> Stores:
-    from afresh.stores.factory import Stores  # importing afresh loads no store
-
-    return Stores(url, budget_s=budget_s)

@@ -54,6 +54,7 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Callable[[str], Any]]]] = MappingProxy
         "embedded": {},
     }
 )
+_SPOKEN: Final = frozenset({"username", "password", "client_name", "db"})
 _LATER: Final = frozenset({"redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"})
 
 
@@ -73,6 +74,11 @@ class Address:
     path: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     max_connections: int = MAX_CONNECTIONS
+
+    @property
+    def of_socket(self) -> dict[str, Any]:
+        """Those of the options that opening a socket needs. The others are for who speaks over it."""
+        return {name: value for name, value in self.options.items() if name not in _SPOKEN}
 
 
 def parse_url(url: str) -> Address:

@@ -2,25 +2,25 @@
 
 The commands of one turn of the loop leave in one write; replies come back in order. A cancelled caller leaves its replies to be dropped
 when they arrive, so cancellation never harms the connection. Timeouts are swept, one timer per connection instead of one per call. The
-connection closes with its loop. redis-py opens and authenticates it, in a task that whoever needs it waits for: who is cancelled then
+connection closes with its loop. redis-py opens it, in a task that whoever needs it waits for: who is cancelled then
 takes nothing from the others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from hiredis import pack_command
-
+from afresh.core.budget import allowance_s
 from afresh.core.ops import Op
 from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.address import Address
-from afresh.stores.replies import not_connected, unavailable
+from afresh.stores.peer import Peer
+from afresh.stores.replies import unavailable
 from afresh.stores.scripts import deliver, reading
-from afresh.stores.server_time import ServerTime
 from afresh.stores.wire import LostError, Wire
 
 if TYPE_CHECKING:
@@ -34,24 +34,24 @@ class AsyncStore:
 
     Args:
         address: where the server is.
-        budget_s: how long a connect, or a flight, may take.
-        server_time: learns the server's time from each new connection.
+        budget_s: how long all flights of a call may take, and what connecting takes with them.
+        peer: what is known of the server.
         revive: starts a server of our own again, if it died; it may block.
     """
 
-    def __init__(self, address: Address, *, budget_s: float, server_time: ServerTime, revive: Callable[[], object] | None = None) -> None:
+    def __init__(self, address: Address, *, budget_s: float, peer: Peer, revive: Callable[[], object] | None = None) -> None:
         self._address = address
         self._budget_s = budget_s
-        self._time = server_time
+        self._peer = peer
         self._revive = revive
         self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
 
-    async def flight(self, batch: Sequence[Op], /) -> list[Any]:
+    async def flight(self, batch: Sequence[Op], /, spent_us: int = 0) -> list[Any]:
         """Send the operations in one write and await their replies."""
         packed = reading(batch)
         if packed is None:
-            return await deliver(self._exchange, batch)
-        return await self._exchange(packed, len(batch), again=lambda: packed)
+            return await deliver(self._exchange, batch, spent_us / 1e6)
+        return await self._exchange(packed, len(batch), spent_us / 1e6, again=lambda: packed)
 
     def forget(self) -> None:
         """Drop the connections without a word to the server: they belong to the parent process."""
@@ -63,18 +63,23 @@ class AsyncStore:
         if link is not None:
             await link.aclose()
 
-    async def _exchange(self, packed: bytes, count: int, *, again: Callable[[], bytes] | None) -> list[Any]:
+    async def _exchange(self, packed: bytes, count: int, spent_s: float, *, again: Callable[[], bytes] | None) -> list[Any]:
         loop = asyncio.get_running_loop()
         link = self._links.get(loop)
         if link is None:
-            link = self._links[loop] = _Link(self._address, self._budget_s, self._time, self._revive)
-        was_open = link.is_open
+            link = self._links[loop] = _Link(self._address, self._budget_s, self._peer, self._revive)
+        was_open, began = link.is_open, time.monotonic() - spent_s
         try:
-            wire = link.wire if was_open and link.wire is not None else await link.open()
-            return await wire.send(packed, count)
+            wire = link.wire
+            if wire is None or not was_open:
+                wire = await link.open(allowance_s(self._budget_s, spent_s))
+                spent_s = time.monotonic() - began
+            if self._peer.suspects:
+                await wire.talk(self._peer.kill_suspects(wire.known), spent_s)
+            return await wire.send(packed, count, spent_s)
         except LostError as error:
             if was_open and again:
-                return await self._exchange(again(), count, again=None)
+                return await self._exchange(again(), count, time.monotonic() - began, again=None)
             raise unavailable(self._address.shown, error) from error
         except TimeoutError as error:
             raise unavailable(self._address.shown, error) from error
@@ -83,12 +88,12 @@ class AsyncStore:
 class _Link:
     """A loop's connection: opened on first use, and again after it was lost."""
 
-    def __init__(self, address: Address, budget_s: float, server_time: ServerTime, revive: Callable[[], object] | None) -> None:
+    def __init__(self, address: Address, budget_s: float, peer: Peer, revive: Callable[[], object] | None) -> None:
         self.wire: Wire | None = None
         self._revive = revive
         self._address = address
         self._budget_s = budget_s
-        self._time = server_time
+        self._peer = peer
         self._opening: asyncio.Task[StoreError | None] | None = None
         self._guard: AsyncGenerator[None, None] | None = None
 
@@ -96,17 +101,22 @@ class _Link:
     def is_open(self) -> bool:
         return self.wire is not None and self.wire.is_open
 
-    async def open(self) -> Wire:
+    async def open(self, timeout_s: float) -> Wire:
         # No lock: an exception between its being taken and the block that lets it go would keep it for ever.
         opening = self._opening
         if opening is None or opening.done():
             opening = self._opening = asyncio.create_task(self._try_to_connect())
-        await asyncio.wait((opening,))
-        if opening.cancelled() or opening.exception() is not None or self.wire is None:
+        # To start a server of our own takes longer than a budget; others need not be waited for so long.
+        await asyncio.wait((opening,), timeout=None if self._revive is not None else timeout_s)
+        if not opening.done():
+            raise TimeoutError
+        if opening.cancelled() or opening.exception() is not None:
             raise LostError("connecting was interrupted")
         failure = opening.result()
         if failure is not None:
             raise failure
+        if self.wire is None:
+            raise LostError("connecting was interrupted")
         return self.wire
 
     async def _try_to_connect(self) -> StoreError | None:
@@ -149,9 +159,8 @@ class _Link:
             async with asyncio.timeout(self._budget_s):
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
                 wire.adopt(connection)
-                sent_ms = self._time.ticks_ms()
-                told = await wire.send(pack_command(("TIME",)), 1)
-            self._time.observe(told[0], sent_ms)
+                wire.known = await wire.talk(self._peer.meet(self._address.options), 0.0)
+            wire.on_unanswered = self._peer.suspect
             self.wire = wire
         except BaseException as error:
             wire.close()
@@ -159,7 +168,7 @@ class _Link:
             if isinstance(error, LostError) and not is_second:  # it had been opened: an interruption, or the server ended just now
                 return await self._connect(is_second=True)
             if isinstance(error, (RedisError, OSError)):
-                raise not_connected(self._address.shown, error) from error
+                raise unavailable(self._address.shown, error) from error
             raise
 
     def _connection(self) -> AbstractConnection:
@@ -168,13 +177,16 @@ class _Link:
         from redis.backoff import NoBackoff
 
         kind = {"redis": Connection, "rediss": SSLConnection}.get(self._address.scheme, UnixDomainSocketConnection)
-        return kind(
-            **self._address.options,
+        connection: AbstractConnection = kind(
+            **self._address.of_socket,
             protocol=2,
             socket_timeout=self._budget_s,
             socket_connect_timeout=self._budget_s,
             retry=Retry(NoBackoff(), 0),
+            redis_connect_func=_say_nothing,
         )
+        connection.on_connect = _say_nothing  # type: ignore[method-assign]  # unix connections call it whatever `redis_connect_func` is
+        return connection
 
     async def _close_with_loop(self) -> AsyncGenerator[None, None]:
         try:
@@ -182,3 +194,7 @@ class _Link:
         finally:
             if self.wire is not None:
                 self.wire.close()
+
+
+async def _say_nothing(connection: object = None) -> None:
+    """Leave the introduction to the peer: it takes one round trip."""

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 __all__ = ["connect", "disconnect", "socket_of"]
 
 
-def connect(address: Address, timeout_s: float) -> AbstractConnection:
+def connect(address: Address, timeout_s: float, *, introduces: bool = True) -> AbstractConnection:
     """Open a connection, plain, TLS or by a unix socket, that speaks RESP2.
 
     Args:
         address: where the server is.
         timeout_s: how long each step may take.
+        introduces: have redis-py name user and database. Each of these takes a step.
 
     Raises:
         StoreError: in afresh's words.
@@ -32,11 +33,12 @@ def connect(address: Address, timeout_s: float) -> AbstractConnection:
 
     kind = {"redis": Connection, "rediss": SSLConnection}.get(address.scheme, UnixDomainSocketConnection)
     connection: AbstractConnection = kind(
-        **address.options,
+        **(address.options if introduces else address.of_socket),
         protocol=2,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),
+        redis_connect_func=None if introduces else _say_nothing,
     )
     try:
         connection.connect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
@@ -44,6 +46,10 @@ def connect(address: Address, timeout_s: float) -> AbstractConnection:
         disconnect(connection)
         raise not_connected(address.shown, error) from error
     return connection
+
+
+def _say_nothing(connection: object) -> None:
+    pass
 
 
 def disconnect(connection: AbstractConnection) -> None:

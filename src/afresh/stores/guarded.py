@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from afresh.core.breaker import Breaker
 from afresh.core.ops import Bump, End, Invalidate, Op
 from afresh.core.ports import Store
 from afresh.errors import StoreUnavailable
+from afresh.stores.server_time import ServerTime
 
 __all__ = ["GuardedStore"]
 
@@ -22,25 +23,27 @@ class GuardedStore:
     Args:
         store: does the work.
         breaker: knows whether it answers.
-        ticks_ms: a monotonic reading.
+        budget_s: how long all flights of a call may take.
     """
 
-    def __init__(self, store: Store, breaker: Breaker, ticks_ms: Callable[[], int]) -> None:
+    def __init__(self, store: Store, breaker: Breaker, budget_s: float) -> None:
         self._store = store
         self._breaker = breaker
-        self._ticks_ms = ticks_ms
+        self._half_us = budget_s * 500_000
 
-    async def flight(self, batch: Sequence[Op], /) -> list[Any]:
+    async def flight(self, batch: Sequence[Op], /, spent_us: int = 0) -> list[Any]:
         """Run the operations, unless the server is known to hang."""
         breaker = self._breaker
-        if not breaker.is_closed and not breaker.admits(self._ticks_ms()) and _ALWAYS.isdisjoint(map(type, batch)):
+        if not breaker.is_closed and not breaker.admits(ServerTime.ticks_ms()) and _ALWAYS.isdisjoint(map(type, batch)):
             msg = "the server was not asked: it has not answered in time lately. Is the server running? It is tried again within a second."
             raise StoreUnavailable(msg)
         try:
-            replies = await self._store.flight(batch)
+            replies = await self._store.flight(batch, spent_us)
         except StoreUnavailable as error:
-            if error.is_timeout:
-                breaker.timed_out(self._ticks_ms())
+            if error.is_timeout and spent_us > self._half_us:
+                breaker.gave_up()  # it had but little time, which says little
+            elif error.is_timeout:
+                breaker.timed_out(ServerTime.ticks_ms())
             else:
                 breaker.answered()
             raise

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hiredis import ProtocolError, Reader, ReplyError, pack_command
+from hiredis import ProtocolError, Reader, ReplyError
 
+from afresh.core.budget import allowance_s
 from afresh.stores.address import Address
 from afresh.stores.connecting import connect, disconnect, socket_of
-from afresh.stores.replies import not_connected, refused
-from afresh.stores.server_time import ServerTime
+from afresh.stores.peer import Acquaintance, Peer, Talk
+from afresh.stores.replies import refused, unavailable
 
 if TYPE_CHECKING:
     import socket
@@ -36,15 +37,20 @@ class Line:
     Args:
         address: where the server is.
         budget_s: how long a connect, or an exchange, may take.
-        server_time: learns the server's time.
+        peer: what is known of the server.
+
+    Attributes:
+        known: the connection as the server knows it.
     """
 
-    __slots__ = ("__weakref__", "_address", "_budget_s", "_connection", "_file", "_reader", "_socket", "_time")
+    __slots__ = ("__weakref__", "_address", "_budget_s", "_connection", "_deadline", "_file", "_peer", "_reader", "_socket", "known")
 
-    def __init__(self, address: Address, budget_s: float, server_time: ServerTime) -> None:
+    def __init__(self, address: Address, budget_s: float, peer: Peer) -> None:
         self._address = address
         self._budget_s = budget_s
-        self._time = server_time
+        self._peer = peer
+        self.known = Acquaintance()
+        self._deadline = 0.0
         self._connection: AbstractConnection | None = None
         self._socket: socket.socket | None = None
         self._file = -1
@@ -55,24 +61,45 @@ class Line:
         """Say whether there is a connection."""
         return self._socket is not None
 
-    def open(self) -> None:
-        """Connect.
+    def open(self, spent_s: float) -> float:
+        """Connect, after so much of the budget, and return how much is spent then.
 
         Raises:
             StoreError: in afresh's words.
         """
-        self._connection = connect(self._address, self._budget_s)  # keeps the socket alive, and closes it
+        began = time.monotonic() - spent_s
+        left_s = allowance_s(self._budget_s, spent_s)
+        self._connection = connect(self._address, left_s, introduces=False)  # keeps the socket alive, and closes it
         try:
             self._socket = socket_of(self._connection)
             self._socket.settimeout(self._budget_s)
             self._file = -1 if self._address.scheme == "rediss" else self._socket.fileno()
-            sent_ms = self._time.ticks_ms()
-            self._time.observe(self.exchange(pack_command(("TIME",)), 1)[0], sent_ms)
+            self.known = self._talk(self._peer.meet(self._address.options), began)
         except BaseException as error:
             self.close()
             if isinstance(error, OSError):
-                raise not_connected(self._address.shown, error) from error
+                raise unavailable(self._address.shown, error) from error
             raise
+        return time.monotonic() - began
+
+    def kill_suspects(self, spent_s: float) -> float:
+        """End what may still bring late bytes, and return what of the budget is spent then."""
+        began = time.monotonic() - spent_s
+        self._talk(self._peer.kill_suspects(self.known), began)
+        return time.monotonic() - began
+
+    def spent_s(self) -> float:
+        """Return what of the budget is spent, of the call whose exchange was the last one."""
+        return self._budget_s - (self._deadline - time.monotonic())
+
+    def _talk(self, talk: Talk[R], began: float) -> R:
+        try:
+            packed, count = next(talk)
+            while True:
+                packed, count = talk.send(self.exchange(packed, count, time.monotonic() - began))
+        except StopIteration as end:
+            result: R = end.value
+            return result
 
     def close(self) -> None:
         """Disconnect. May be called again."""
@@ -87,23 +114,23 @@ class Line:
             selector.register(self._socket, EVENT_READ)
             return bool(selector.select(0))
 
-    def exchange(self, packed: bytes, count: int, waited_s: float = 0.0) -> list[Any]:
+    def exchange(self, packed: bytes, count: int, spent_s: float) -> list[Any]:
         """Send, and read that many replies, all within the budget.
 
         Args:
             packed: the commands.
             count: how many.
-            waited_s: how much of the budget is gone.
+            spent_s: how much of the budget is gone.
 
         Raises:
             OSError: TimeoutError when the time is up. The connection is of no use then, nor after any other exception.
         """
-        deadline = time.monotonic() + self._budget_s - waited_s
+        deadline = self._deadline = time.monotonic() + (allowance_s(self._budget_s, spent_s) if spent_s else self._budget_s)
         sent = self._write(packed)
         if sent < len(packed):
             self._within(deadline, lambda connected: connected.sendall(memoryview(packed)[sent:]))
         assert self._socket is not None
-        data = self._receive_more(deadline) if waited_s else self._socket.recv(_READ_BYTES)
+        data = self._receive_more(deadline) if spent_s else self._socket.recv(_READ_BYTES)
         replies: list[Any] = []
         gets, feed = self._reader.gets, self._reader.feed
         try:

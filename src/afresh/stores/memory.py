@@ -60,7 +60,7 @@ class MemoryStore:
             kind: getattr(self, f"_{kind.__name__.lower()}") for kind in (*ops.COMMANDS, *ops.SCRIPTS, ops.Scan)
         }
 
-    async def flight(self, batch: Sequence[ops.Op], /) -> list[Any]:
+    async def flight(self, batch: Sequence[ops.Op], /, spent_us: int = 0) -> list[Any]:  # noqa: ARG002  nothing here takes long
         """Run the operations as one atomic step."""
         with self._lock:
             return [self._answer(op) for op in batch]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from hashlib import sha1
@@ -24,8 +25,8 @@ Word: TypeAlias = str | bytes
 class Exchange(Protocol):
     """Sends packed commands in one write; if their connection was lost, what `again` gives instead, once, on a new one."""
 
-    def __call__(self, packed: bytes, count: int, *, again: Callable[[], bytes] | None) -> Awaitable[list[Any]]:
-        """Return the replies, in order."""
+    def __call__(self, packed: bytes, count: int, spent_s: float, *, again: Callable[[], bytes] | None) -> Awaitable[list[Any]]:
+        """Return the replies, in order, after so much of the budget was spent."""
         ...
 
 
@@ -90,17 +91,19 @@ def reading(batch: Sequence[Op]) -> bytes | None:
     return b"".join(parts)
 
 
-async def deliver(exchange: Exchange, batch: Sequence[Op]) -> list[Any]:
+async def deliver(exchange: Exchange, batch: Sequence[Op], spent_s: float) -> list[Any]:
     """Exchange a flight, and tell the server the source of scripts that it does not know yet.
 
     A script that runs in the second exchange runs after the rest of its flight: no flow relies on the order within one.
     """
     again = (lambda: b"".join(map(packed, repeated(batch, os.urandom)))) if may_repeat(batch) else None
-    replies = await exchange(b"".join(map(packed, batch)), len(batch), again=again)
+    started = time.monotonic() - spent_s
+    replies = await exchange(b"".join(map(packed, batch)), len(batch), spent_s, again=again)
     if StoreRefused in map(type, replies):
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, StoreRefused) and reply.code == "NOSCRIPT"]
         if unknown:
             sources = b"".join([packed(batch[at], with_source=True) for at in unknown])
-            for at, reply in zip(unknown, await exchange(sources, len(unknown), again=None), strict=True):
+            found = await exchange(sources, len(unknown), time.monotonic() - started, again=None)
+            for at, reply in zip(unknown, found, strict=True):
                 replies[at] = reply
     return replies

@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from afresh.core.budget import allowance_s
 from afresh.core.ops import Op
 from afresh.errors import StoreUnavailable
 from afresh.stores.address import Address
 from afresh.stores.line import Line
+from afresh.stores.peer import Peer
 from afresh.stores.pool import Pool
 from afresh.stores.replies import unavailable
 from afresh.stores.scripts import deliver, reading
-from afresh.stores.server_time import ServerTime
 
 __all__ = ["SyncStore"]
 
@@ -27,24 +28,24 @@ class SyncStore:
 
     Args:
         address: where the server is.
-        budget_s: how long a connect, or a flight, may take; a flight also waits for a connection that long at most.
-        server_time: learns the server's time from each new connection.
+        budget_s: how long all flights of a call may take, and what waiting for a connection, or opening one, takes with them.
+        peer: what is known of the server.
         revive: starts a server of our own again, if it died.
     """
 
-    def __init__(self, address: Address, *, budget_s: float, server_time: ServerTime, revive: Callable[[], object] | None = None) -> None:
+    def __init__(self, address: Address, *, budget_s: float, peer: Peer, revive: Callable[[], object] | None = None) -> None:
         self._address = address
         self._budget_s = budget_s
-        self._time = server_time
+        self._peer = peer
         self._revive = revive
         self._pool = self._new_pool()
 
-    async def flight(self, batch: Sequence[Op], /) -> list[Any]:
+    async def flight(self, batch: Sequence[Op], /, spent_us: int = 0) -> list[Any]:
         """Send the operations in one write and read their replies."""
         packed = reading(batch)
         if packed is None:
-            return await deliver(self._exchange_soon, batch)
-        return self._exchange(packed, len(batch), lambda: packed)
+            return await deliver(self._exchange_soon, batch, spent_us / 1e6)
+        return self._exchange(packed, len(batch), spent_us / 1e6, lambda: packed)
 
     def forget(self) -> None:
         """Drop the connections without a word to the server: they belong to the parent process."""
@@ -56,49 +57,53 @@ class SyncStore:
         pool.close()
 
     def _new_pool(self) -> Pool[Line]:
-        return Pool(self._address.max_connections, lambda: Line(self._address, self._budget_s, self._time))
+        return Pool(self._address.max_connections, lambda: Line(self._address, self._budget_s, self._peer))
 
-    async def _exchange_soon(self, packed: bytes, count: int, *, again: Callable[[], bytes] | None) -> list[Any]:
-        return self._exchange(packed, count, again)
+    async def _exchange_soon(self, packed: bytes, count: int, spent_s: float, *, again: Callable[[], bytes] | None) -> list[Any]:
+        return self._exchange(packed, count, spent_s, again)
 
-    def _exchange(self, packed: bytes, count: int, again: Callable[[], bytes] | None) -> list[Any]:
+    def _exchange(self, packed: bytes, count: int, spent_s: float, again: Callable[[], bytes] | None) -> list[Any]:
         pool = self._pool
-        line, waited_s = self._take(pool)
+        line, spent_s = self._take(pool, spent_s)
         is_fresh = not line.is_open
         try:
             if is_fresh or (again is None and line.is_lost()):
-                self._open(line)
+                spent_s = self._open(line, spent_s)
                 is_fresh = True
-            replies = line.exchange(packed, count, waited_s)
+            if self._peer.suspects:
+                spent_s = line.kill_suspects(spent_s)
+            replies = line.exchange(packed, count, spent_s)
         except BaseException as error:
             pool.drop(line)
+            self._peer.suspect(line.known)
             if not isinstance(error, OSError):
                 raise
             if again and not is_fresh and not isinstance(error, TimeoutError):
                 pool.drop_idle()  # the others have been idle for longer
-                return self._exchange(again(), count, None)
+                return self._exchange(again(), count, line.spent_s(), None)
             raise unavailable(self._address.shown, error) from error
         pool.give(line)
         return replies
 
-    def _take(self, pool: Pool[Line]) -> tuple[Line, float]:
-        """Return a connection, and how long that took if others had them all."""
+    def _take(self, pool: Pool[Line], spent_s: float) -> tuple[Line, float]:
+        """Return a connection, and what of the budget is spent now: others may have had them all."""
         line = pool.idle()
         if line is not None:
-            return line, 0.0
-        began = time.monotonic()
+            return line, spent_s
+        began = time.monotonic() - spent_s
         try:
-            line = pool.take(self._budget_s)
+            line = pool.take(allowance_s(self._budget_s, spent_s))
         except TimeoutError as error:
             raise unavailable(self._address.shown, error) from error
         return line, time.monotonic() - began
 
-    def _open(self, line: Line) -> None:
+    def _open(self, line: Line, spent_s: float) -> float:
+        """Connect, and return what of the budget is spent now."""
         line.close()
         try:
-            line.open()
+            return line.open(spent_s)
         except StoreUnavailable:
             if self._revive is None:
                 raise
-            self._revive()
-            line.open()
+            self._revive()  # nobody counts that: it takes longer than a budget
+            return line.open(0.0)

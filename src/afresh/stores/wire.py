@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hiredis import ProtocolError, Reader, ReplyError
 
+from afresh.core.budget import allowance_s
+from afresh.stores.peer import Acquaintance, Talk
 from afresh.stores.replies import refused
 
 if TYPE_CHECKING:
@@ -31,6 +35,11 @@ _UNTOUCHED = os.urandom(16)
 _GRACE_S = 0.01
 
 
+# A flight that has nearly the whole budget needs no timer of its own.
+_MUCH = 1 / 16
+R = TypeVar("R")
+
+
 class LostError(ConnectionError):
     """The connection ended before the replies came."""
 
@@ -38,12 +47,13 @@ class LostError(ConnectionError):
 class _Waiting:
     """A flight to be sent, or whose replies are on their way."""
 
-    __slots__ = ("count", "deadline", "future", "is_spared", "packed", "replies")
+    __slots__ = ("count", "deadline", "future", "is_spared", "packed", "replies", "spent_s")
 
-    def __init__(self, future: asyncio.Future[list[Any]], packed: bytes, count: int) -> None:
+    def __init__(self, future: asyncio.Future[list[Any]], packed: bytes, count: int, spent_s: float) -> None:
         self.future = future
         self.packed = packed
         self.count = count
+        self.spent_s = spent_s
         self.deadline = 0.0  # set when it is sent
         self.is_spared = False
         self.replies: list[Any] = []
@@ -54,10 +64,16 @@ class Wire(asyncio.BufferedProtocol):
 
     Args:
         budget_s: how long a reply may take.
+
+    Attributes:
+        known: the connection as the server knows it.
+        on_unanswered: is told that when the connection ends with a flight under way.
     """
 
     def __init__(self, budget_s: float) -> None:
         self.is_open = False
+        self.known = Acquaintance()
+        self.on_unanswered: Callable[[Acquaintance], object] | None = None
         self._streams: Any = None  # must live as long as the transport
         self._budget_s = budget_s
         self._loop = asyncio.get_running_loop()
@@ -71,8 +87,24 @@ class Wire(asyncio.BufferedProtocol):
         self._sweeper: asyncio.TimerHandle | None = None
         self._cause: Exception | None = None
 
-    def send(self, packed: bytes, count: int) -> asyncio.Future[list[Any]]:
+    async def talk(self, talk: Talk[R], spent_s: float) -> R:
+        """Have a talk, after so much of the budget."""
+        began = time.monotonic() - spent_s
+        try:
+            packed, count = next(talk)
+            while True:
+                packed, count = talk.send(await self.send(packed, count, time.monotonic() - began))
+        except StopIteration as end:
+            result: R = end.value
+            return result
+
+    def send(self, packed: bytes, count: int, spent_s: float) -> asyncio.Future[list[Any]]:
         """Queue a flight for this turn's write. The result is its replies.
+
+        Args:
+            packed: the commands.
+            count: how many there are.
+            spent_s: how much of the budget is gone.
 
         Raises:
             TimeoutError: through the future, when the budget is spent.
@@ -82,7 +114,7 @@ class Wire(asyncio.BufferedProtocol):
         if not self.is_open:
             future.set_exception(LostError("the connection is closed"))
             return future
-        waiting = _Waiting(future, packed, count)
+        waiting = _Waiting(future, packed, count, spent_s)
         if not self._unsent:
             self._loop.call_soon(self._flush)
             if self._sweeper is None or self._sweeper.when() + self._budget_s < self._loop.time():
@@ -159,6 +191,8 @@ class Wire(asyncio.BufferedProtocol):
             deadline = self._loop.time() + self._budget_s
             for waiting in unsent:
                 waiting.deadline = deadline
+                if waiting.spent_s > self._budget_s * _MUCH:
+                    self._loop.call_later(allowance_s(self._budget_s, waiting.spent_s), _leave, waiting.future)
             self._transport.write(unsent[0].packed if len(unsent) == 1 else b"".join([waiting.packed for waiting in unsent]))
         except BaseException:
             self.close()
@@ -202,6 +236,8 @@ class Wire(asyncio.BufferedProtocol):
 
     def _end_all(self) -> None:
         cause = self._cause or LostError("the connection is closed")
+        if self._waiting and self.on_unanswered is not None:
+            self.on_unanswered(self.known)
         self._waiting += self._unsent
         self._unsent = []
         while self._waiting:
@@ -215,3 +251,9 @@ class Wire(asyncio.BufferedProtocol):
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+
+
+def _leave(future: asyncio.Future[list[Any]]) -> None:
+    """Let a caller go whose budget is spent. The connection may be well: the reply is dropped when it comes."""
+    if not future.done():
+        future.set_exception(TimeoutError("the call's budget is spent"))

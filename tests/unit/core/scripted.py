@@ -69,7 +69,7 @@ class Scripted:
 
     # ---- the store
 
-    async def flight(self, batch: Sequence[ops.Op], /) -> list[Any]:
+    async def flight(self, batch: Sequence[ops.Op], /, spent_us: int = 0) -> list[Any]:
         """Run the operations, but for what was arranged."""
         self.asked += batch
         for op in batch:
