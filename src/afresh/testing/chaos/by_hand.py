@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple
 
 import redis
@@ -81,6 +82,18 @@ class ByHand:
         except redis.RedisError:
             return _Told(applied=False)
         return _Told(applied=True)
+
+    @contextmanager
+    def writing(self, argument: int) -> Iterator[None]:
+        """Invalidate after COMMIT, as one does. See `Subject`."""
+        yield
+        self.invalidate(Way.TAG, argument)
+
+    @asynccontextmanager
+    async def awriting(self, argument: int) -> AsyncIterator[None]:
+        """See `Subject`."""
+        yield
+        await self.ainvalidate(Way.TAG, argument)
 
     async def aclose(self) -> None:
         """See `Subject`."""

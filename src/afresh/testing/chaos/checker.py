@@ -11,7 +11,7 @@ start and of the start of the compute that its value came of:
    whose holder died, or lost the reply that told it so; every value came of a compute of its own entry; what was not applied is replayed,
    and until then its own process returns nothing computed before it.
 
-What the contract leaves out is not judged, and counted: a commit within which the server lost its data, and, after a failover,
+What the contract leaves out is not judged, and counted: a commit within which the server lost data, and, after a failover,
 invalidations that the old primary acknowledged last. Invalidations that were cancelled, or whose process was killed in the middle, promise
 nothing.
 """
@@ -27,13 +27,13 @@ from typing import Final, NamedTuple
 from afresh.testing.chaos.history import Compute, Fault, History, Invalidation, Outcome, Read, Tier
 from afresh.testing.chaos.places import companions, scopes_of, shown
 
-__all__ = ["FAILOVER", "LOSES_DATA", "STOPS_CLIENTS", "Clause", "Coverage", "Report", "Terms", "Violation", "check"]
+__all__ = ["FAILOVER", "LOSES_MARKS", "STOPS_CLIENTS", "Clause", "Coverage", "Report", "Terms", "Violation", "check"]
 
 FAILOVER: Final = "failover"
-# Faults that take the server's data away, marks of open transactions with it.
-LOSES_DATA: Final = frozenset(("FLUSHALL", "restart, empty", "restart, snapshot", FAILOVER))
+# Faults that may take both names of an open transaction's mark away.
+LOSES_MARKS: Final = frozenset(("FLUSHALL", "restart, empty", "restart, snapshot", "eviction", FAILOVER))
 # Faults that make clients stand still, with the leases that they hold.
-STOPS_CLIENTS: Final = frozenset(("SIGSTOP of a client", "kill -9"))
+STOPS_CLIENTS: Final = frozenset(("SIGSTOP of a client", "kill -9", "kill -9 right after COMMIT"))
 # Faults under which every claim still learns that it has its lease, and can give it up.
 ORPHANS_NO_LEASE: Final = frozenset(("FLUSHALL", "eviction", "SCRIPT FLUSH"))
 # A fault's effects are looked for until so long after its end.
@@ -220,8 +220,8 @@ class _Judge:
     def _effects(self) -> Iterator[tuple[int, Invalidation]]:
         """Yield each invalidation with the moment from which it counts; count those that the contract leaves out."""
         clauses, lag_ns = self._report.clauses, self._terms.replication_lag_ns
-        losses = [fault for fault in self._history.faults if fault.kind in LOSES_DATA and fault.happened]
-        failovers = [fault for fault in losses if fault.kind == FAILOVER]
+        failovers = [fault for fault in self._history.faults if fault.kind == FAILOVER and fault.happened]
+        of_marks = [fault for fault in self._history.faults if fault.kind in LOSES_MARKS and fault.happened]
         for each in self._history.invalidations:
             moment: int | None = each.end_ns
             if each.outcome == Outcome.QUEUED:
@@ -230,8 +230,8 @@ class _Judge:
                 continue
             if any(fault.start_ns - lag_ns <= moment <= fault.end_ns for fault in failovers):
                 clauses[1].unjudged["acknowledged just before a failover: asynchronous replication may lose it"] += 1
-            elif each.outcome == Outcome.COMMITTED and any(f.end_ns >= each.since_ns and f.start_ns <= each.end_ns for f in losses):
-                clauses[3].unjudged["the server lost its data within the transaction"] += 1
+            elif each.outcome == Outcome.COMMITTED and any(f.end_ns >= each.since_ns and f.start_ns <= each.end_ns for f in of_marks):
+                clauses[3].unjudged["the server lost data within the transaction"] += 1
             else:
                 yield moment, each
 

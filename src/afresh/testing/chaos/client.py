@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -18,16 +20,21 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from afresh.errors import StoreError
 from afresh.testing.chaos.history import Compute, Invalidation, Log, Outcome, Raised, Read, Tier
 from afresh.testing.chaos.places import ARGUMENTS, FUNCTIONS, Way, entry_of, scope
 from afresh.testing.chaos.subjects import BATCH, Afresh, Asked, Computes, Subject, Value, Values, draw_asked, draw_scope
 
-__all__ = ["Client", "Orders"]
+__all__ = ["DIE_AT_COMMIT", "Client", "Orders"]
+
+# Tells a client to kill itself right after its next COMMIT, before it ends the marks.
+DIE_AT_COMMIT: Final = signal.SIGUSR1
 
 THREADS: Final = 3
 TASKS: Final = 8
 PAUSE_S: Final = 0.02  # the longest, between two calls of a thread or task
 INVALIDATIONS: Final = 0.06  # of the calls
+TRANSACTIONS: Final = 0.01  # of the calls
 CANCELLED: Final = 0.15  # of the tasks' calls, within CANCEL_S
 CANCEL_S: Final = 0.02
 FAILING: Final = 0.02  # of the computes
@@ -73,11 +80,13 @@ class Client:
         self._draw = random.Random(orders.seed)  # its methods are atomic enough for threads: which one draws what does not matter
         self._subject = _subject(orders, Computes(self._compute, self._acompute))
         self._ended = threading.Event()
+        self._dies_at_commit = threading.Event()
         self.failed = False
 
     def run(self) -> None:
         """Do what the orders say until standard input ends, then read everything once more."""
         threading.Thread(target=self._await_end, daemon=True).start()
+        signal.signal(DIE_AT_COMMIT, lambda *_: self._dies_at_commit.set())
         jobs: list[Callable[[], None]] = [lambda: asyncio.run(self._tasks())]
         if self._orders.sync:
             jobs += [self._thread] * THREADS
@@ -93,7 +102,10 @@ class Client:
     def _thread(self) -> None:
         while not self._ended.is_set():
             time.sleep(self._draw.random() * PAUSE_S)
-            if self._draw.random() < INVALIDATIONS:
+            chance = self._draw.random()
+            if chance < TRANSACTIONS:
+                self._transact(self._draw.randrange(ARGUMENTS))
+            elif chance < TRANSACTIONS + INVALIDATIONS:
                 way, target = draw_scope(self._draw)
                 start_ns = time.monotonic_ns()
                 self._invalidated(way, target, start_ns, self._subject.invalidate(way, target))
@@ -119,12 +131,30 @@ class Client:
                 await self._call()
 
     async def _call(self) -> None:
-        if self._draw.random() < INVALIDATIONS:
+        chance = self._draw.random()
+        if chance < TRANSACTIONS:
+            await self._atransact(self._draw.randrange(ARGUMENTS))
+        elif chance < TRANSACTIONS + INVALIDATIONS:
             way, target = draw_scope(self._draw)
             start_ns = time.monotonic_ns()
             self._invalidated(way, target, start_ns, await self._subject.ainvalidate(way, target))
         else:
             await self._aread(draw_asked(self._draw))
+
+    def _transact(self, argument: int) -> None:
+        since_ns = time.monotonic_ns()
+        with suppress(StoreError), self._subject.writing(argument):
+            time.sleep(self._duration_s())
+            self._committed(argument, since_ns)
+            time.sleep(self._duration_s())
+
+    async def _atransact(self, argument: int) -> None:
+        since_ns = time.monotonic_ns()
+        with suppress(StoreError):
+            async with self._subject.awriting(argument):
+                await asyncio.sleep(self._duration_s())
+                self._committed(argument, since_ns)
+                await asyncio.sleep(self._duration_s())
 
     def _read(self, asked: Asked) -> None:
         start_ns = time.monotonic_ns()
@@ -186,6 +216,14 @@ class Client:
         outcome = Outcome.APPLIED if receipt.applied else Outcome.QUEUED
         event = Invalidation(self._orders.process, next(self._numbers), scope(way, target), start_ns, time.monotonic_ns(), outcome)
         self._log.write(event)
+
+    def _committed(self, argument: int, since_ns: int) -> None:
+        """Commit: from here on everybody computes something else. It is on record before the marks end, should this process die."""
+        at_ns = time.monotonic_ns()
+        what = scope(Way.TAG, argument)
+        self._log.write(Invalidation(self._orders.process, next(self._numbers), what, at_ns, at_ns, Outcome.COMMITTED, since_ns))
+        if self._dies_at_commit.is_set():
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _was_read(self, asked: Asked, start_ns: int, values: Values) -> None:
         end_ns = time.monotonic_ns()

@@ -44,6 +44,10 @@ class Stage(Protocol):
         """Kill -9 a client, and start another."""
         ...
 
+    def kill_client_at_commit(self, at: int, within_s: float) -> bool:
+        """Do so right after its next COMMIT; False if it did not come to one in time."""
+        ...
+
 
 Fault: TypeAlias = Callable[[Stage, Random], int]
 
@@ -174,6 +178,10 @@ def _kill_client(stage: Stage, draw: Random) -> int:
     return 1
 
 
+def _kill_at_commit(stage: Stage, draw: Random) -> int:
+    return stage.kill_client_at_commit(draw.randrange(len(stage.proxies)), 2)
+
+
 LANES: Final[Mapping[str, Mapping[str, Fault]]] = MappingProxyType(
     {
         "network": {
@@ -196,6 +204,6 @@ LANES: Final[Mapping[str, Mapping[str, Fault]]] = MappingProxyType(
             "SCRIPT FLUSH": _forget_scripts,
             "CLIENT KILL": _kill_connections,
         },
-        "clients": {"SIGSTOP of a client": _stop_client, "kill -9": _kill_client},
+        "clients": {"SIGSTOP of a client": _stop_client, "kill -9": _kill_client, "kill -9 right after COMMIT": _kill_at_commit},
     }
 )

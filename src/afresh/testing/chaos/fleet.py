@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -18,7 +18,7 @@ from random import Random
 from typing import Final, Literal
 
 from afresh.testing.chaos.checker import Report, Terms, check
-from afresh.testing.chaos.client import Orders
+from afresh.testing.chaos.client import DIE_AT_COMMIT, Orders
 from afresh.testing.chaos.faults import LANES
 from afresh.testing.chaos.history import EVENT_BYTES, Fault, History, load
 from afresh.testing.chaos.server import Server, die_with_us
@@ -121,6 +121,16 @@ class Fleet:
         _kill(process)
         self._died_at[number] = time.monotonic_ns()
         self._clients[at] = self._client(at)
+
+    def kill_client_at_commit(self, at: int, within_s: float) -> bool:
+        """Have a client kill itself right after its next COMMIT, and start another. False if it did not come to one in this time."""
+        _, process = self._clients[at]
+        process.send_signal(DIE_AT_COMMIT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(within_s)
+        happened = process.returncode == -signal.SIGKILL
+        self.kill_client(at)
+        return happened
 
     # ---- clients
 

@@ -12,7 +12,8 @@ __all__ = ["LIMITS", "rendered"]
 
 LIMITS = (
     "Not promised, and so not judged: a bare put() or set() that races another writer; what an old primary acknowledged last before a "
-    "failover; a commit within which the server loses its data; invalidations whose caller was cancelled or killed before it got a receipt."
+    "failover; a transaction within which the server loses its mark; invalidations whose caller was cancelled or killed "
+    "before it got a receipt."
 )
 _SHOWN = 5
 _WIDTH = 120

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from random import Random
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -46,7 +47,7 @@ class Computes(NamedTuple):
 
 
 class Subject(Protocol):
-    """Reads return the values of one entry, or of a batch; invalidations return whether they were applied."""
+    """Reads return the values of one entry, or of a batch; invalidations return receipts."""
 
     def read(self, asked: Asked) -> Values:
         """Read from a thread."""
@@ -62,6 +63,14 @@ class Subject(Protocol):
 
     async def ainvalidate(self, way: Way, target: int) -> Any:
         """Invalidate from a task."""
+        ...
+
+    def writing(self, argument: int) -> AbstractContextManager[object]:
+        """Begin a transaction that writes what the tag of an argument stands for; what is committed in the block counts."""
+        ...
+
+    def awriting(self, argument: int) -> AbstractAsyncContextManager[object]:
+        """Do the same in a task."""
         ...
 
     async def aclose(self) -> None:
@@ -139,6 +148,14 @@ class Afresh:
     async def ainvalidate(self, way: Way, target: int) -> Any:
         """See `Subject`."""
         return await self._invalidation(self._cache.aio, self._ahandles, way, target)
+
+    def writing(self, argument: int) -> AbstractContextManager[object]:
+        """See `Subject`."""
+        return self._cache.writing(f"of:{argument}")
+
+    def awriting(self, argument: int) -> AbstractAsyncContextManager[object]:
+        """See `Subject`."""
+        return self._cache.aio.writing(f"of:{argument}")
 
     async def aclose(self) -> None:
         """See `Subject`."""

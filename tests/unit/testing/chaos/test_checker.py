@@ -114,7 +114,7 @@ def test_a_commit_within_which_the_server_lost_its_data_is_not_judged_and_said_s
     report = judged([read(3.0, 0.5)], [COMMIT], faults=[Fault("FLUSHALL", S, S, 1)])
 
     assert report.is_kept
-    assert report.clauses[3].unjudged == {"the server lost its data within the transaction": 1}
+    assert report.clauses[3].unjudged == {"the server lost data within the transaction": 1}
 
 
 def test_data_lost_before_the_mark_or_after_the_commit_excuses_nothing() -> None:
