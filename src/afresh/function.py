@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from afresh.naming import name_of
 from afresh.runtime.computing import Tasks, Threads
 from afresh.runtime.engine import Engine, bypassed
 from afresh.tags import TagTemplates, rendered_by
-from afresh.wrapper import Spelling, generate
+from afresh.wrapper import Generator, Spelling
 
 __all__ = ["Function", "Options", "imitate", "is_coroutine_function", "refuse_uncacheable"]
 
@@ -84,7 +84,29 @@ class Function:
         self._function_tag = engine.namespace.tag_of(self.tag)
         constant = self._templates.constant if self._templates else ()
         self._needs = needs_of(engine.namespace, self._function_tag, constant)
-        self.call, self.bind = generate(spelling, getattr(fn, "__name__", "memoized"), is_async=self.is_async, names=self._names())
+        found_by = self._found_by(spelling)
+        names = self._names() if found_by is None else self._names() | self._near_names()
+        shown = getattr(fn, "__name__", "memoized")
+        self._generator = Generator(spelling, shown, is_async=self.is_async, names=names, found_by=found_by)
+        self.call, self.bind = self._generator.call(), self._generator.bind()
+
+    @functools.cached_property
+    def bound_call(self) -> Callable[..., Any] | None:
+        """What calls through the cache for a handle that is bound to the first argument."""
+        return self._generator.bound_call()
+
+    def _found_by(self, spelling: Spelling) -> Sequence[int] | None:
+        """Return the positions of the parameters that near hits are found by; None if their values do not say all about a call."""
+        kept = range(len(self._parameters)) if self._kept is None else self._kept
+        may = self.engine.near is not None and self._near and self.options.key is None
+        tags_are_fixed = self._templates is not None and not self._templates.read_attributes
+        return kept if may and tags_are_fixed and spelling.have_fixed(kept) else None
+
+    def _near_names(self) -> dict[str, Any]:
+        from afresh.runtime.near_calls import NearCalls  # without a near tier nobody needs that
+
+        assert self.engine.near is not None
+        return NearCalls(self.engine.near, self.request, self.values, self._kept).names(self.engine.tallies.of(self.name))
 
     def _names(self) -> dict[str, Any]:
         computing = (Tasks if self.is_async else Threads)(self.engine)

@@ -41,22 +41,23 @@ class _Handle:
     """What both colours share: the function's record and what it is bound to."""
 
     # Slots, since `functools.wraps` around a handle copies what is in its `__dict__`.
-    __slots__ = ("__dict__", "__func__", "__self__", "_bound", "_function", "_made_from", "_method")
+    __slots__ = ("__dict__", "__func__", "__self__", "_binds_to", "_bound", "_function", "_made_from", "_method")
 
     __func__: Any
     _bound: tuple[Any, ...]
+    _binds_to: type | None  # the class of handles that are bound to an instance; made when the first is
     _made_from: tuple[_Handle, dict[str, Any]] | None  # what `options` was called on, and with
     _method: type | None  # classmethod or staticmethod, where that was memoized
 
     def __init__(self, function: Function) -> None:
         self._function = function
-        self._bound, self._made_from, self._method = (), None, None
+        self._bound, self._made_from, self._method, self._binds_to = (), None, None, None
         imitate(self, function.fn, function.name)
 
     def _bind(self, handle: _Handle, obj: object) -> None:
         """Become to a handle what methods are to functions."""
         self._function, self._method = handle._function, handle._method
-        self._bound, self._made_from = (obj,), None
+        self._bound, self._made_from, self._binds_to = (obj,), None, None
         self.__func__, self.__self__ = handle, obj
         self.__dict__ = handle.__dict__  # what is set on the function shows on its methods
 
@@ -94,6 +95,14 @@ class _Handle:
         if self._method is staticmethod:
             return None
         return (owner or type(obj)) if self._method is classmethod else obj
+
+    def _binding(self) -> Any:
+        """Return the class of handles that are bound to an instance. Its `__call__` is made for the signature as well."""
+        if self._binds_to is None:
+            base = _BoundAsyncMemoized if self._function.is_async else _BoundMemoized
+            call = None if self._bound else self._function.bound_call
+            self._binds_to = base if call is None else type(base.__name__, (base,), {"__call__": call})
+        return self._binds_to
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
         return self._function.key(self._values(args, kwargs))
@@ -150,7 +159,7 @@ class Memoized(_Handle, Generic[P, R]):
     def __get__(self, obj: Any, owner: type | None = None, /) -> Any:
         """Bind to an instance, as functions do."""
         first = self._first(obj, owner)
-        return self if first is None else _BoundMemoized(self, first)
+        return self if first is None else self._binding()(self, first)
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """Return the call's key, for `Cache.invalidate` and `Cache.get`. No I/O.
@@ -246,7 +255,7 @@ class AsyncMemoized(_Handle, Generic[P, R]):
     def __get__(self, obj: Any, owner: type | None = None, /) -> Any:
         """Bind to an instance, as functions do."""
         first = self._first(obj, owner)
-        return self if first is None else _BoundAsyncMemoized(self, first)
+        return self if first is None else self._binding()(self, first)
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """See `Memoized.key`."""

@@ -38,6 +38,11 @@ class TagTemplates:
         self._templates = [pair for pair in parsed if pair[0]]
         self.constant = tuple(tail for fields, tail in parsed if not fields)
 
+    @property
+    def read_attributes(self) -> bool:
+        """Say whether some tag may change though the arguments are the same."""
+        return any(field.path for fields, _ in self._templates for field in fields)
+
     def render(self, values: Sequence[Any]) -> tuple[str, ...]:
         """Return the tags of a call with these arguments, by position.
 

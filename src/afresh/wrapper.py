@@ -21,27 +21,45 @@ The generated code is a dozen lines whatever the function::
         return _afresh_value
 
 It calls the function itself: a traceback has one frame more than without it, and so has recursion.
+
+Where a call's arguments can say all about its key (see `afresh.near.calls`), it begins with a look at the near tier, which makes no key,
+takes no lock and calls nothing of ours::
+
+        if not _afresh_bypass() and _afresh_DISABLED not in _afresh_environment:
+            try:
+                _afresh_entry = _afresh_find((user_id, lang, _afresh_type(user_id), _afresh_type(lang)))
+            except Exception:
+                _afresh_entry = None  # unhashable
+            if _afresh_entry is not None:
+                _afresh_bound = _afresh_entry.generation.bound_s
+                if _afresh_entry.until_s > _afresh_now(_afresh_CLOCK) < _afresh_bound:
+                    ...
+                    return _afresh_entry.value
+
+The bound is loaded before the entry is looked at, and then the clock is read: rule 5 of `afresh.near.generation`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import Parameter
 from typing import Any
 
 from afresh.errors import ConfigurationError
 
-__all__ = ["Spelling", "generate"]
+__all__ = ["Generator", "Spelling"]
 
 _OWN = "_afresh_"
+_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 _BODY = """\
-{a}def {name}(_afresh_self, {declared}):
+{a}def {name}(_afresh_self, {declared}):{first}{near}
     if _afresh_bypassed():
         return {w}_afresh_fn({forwarded})
     _afresh_got = {w}_afresh_begin(_afresh_request(({values})))
-    if _afresh_got.__class__ is _afresh_Hit:
+    if _afresh_got.__class__ is _afresh_Hit:{remember}
         return _afresh_got.value
     if _afresh_got.__class__ is _afresh_Behind:
         return {w}_afresh_behind(_afresh_got, _afresh_partial(_afresh_fn, {forwarded}))
@@ -55,6 +73,23 @@ _BODY = """\
     {w}_afresh_commit(_afresh_got, _afresh_value)
     return _afresh_value
 """
+_NEAR = """
+    if not _afresh_bypass() and _afresh_DISABLED not in _afresh_environment:
+        try:
+            _afresh_entry = _afresh_find({call})
+        except Exception:
+            _afresh_entry = None
+        if _afresh_entry is not None{same_kind}:
+            _afresh_bound = _afresh_entry.generation.bound_s
+            if _afresh_entry.until_s > _afresh_now(_afresh_CLOCK) < _afresh_bound:
+                _afresh_value = _afresh_entry.value
+                if _afresh_value is not _afresh_UNSHARED or (_afresh_value := _afresh_copy(_afresh_entry)) is not _afresh_UNSHARED:
+                    _afresh_entry.visited = True
+                    _afresh_tally.near_hits += 1
+                    return _afresh_value"""
+_REMEMBER = """
+        if _afresh_got.near:
+            _afresh_remember(({values}))"""
 _BIND = """\
 def {name}({bound}):
     return ({values})
@@ -85,7 +120,7 @@ class Spelling:
         self.defaults: dict[str, Any] = {}
         self._declared: list[str] = []
         self._forwarded: list[str] = []
-        kinds = [parameter.kind for parameter in parameters.values()]
+        self._kinds = kinds = [parameter.kind for parameter in parameters.values()]
         for at, parameter in enumerate(parameters.values()):
             self._add(at, parameter, kinds)
         # `self` of the generated method is positional only, so that a parameter may have any name.
@@ -108,33 +143,78 @@ class Spelling:
             self._declared.append("/")
         self._forwarded.append(f"{name}={name}" if kind is Parameter.KEYWORD_ONLY else text if text[0] == "*" else name)
 
+    @property
+    def first(self) -> str | None:
+        """The parameter that a method's instance goes to; None if it has none of its own."""
+        return next(iter(self.positions), None) if self._kinds and self._kinds[0] in _POSITIONAL else None
+
+    def have_fixed(self, positions: Iterable[int]) -> bool:
+        """Say whether each of these parameters is one argument, not any number of them."""
+        return not any(self._kinds[at] in _VARIADIC for at in positions)
+
     def fields(self) -> dict[str, str]:
         """Return the pieces for the templates."""
         return {
             "declared": ", ".join((*self._slash, *self._declared)),
+            "declared_after_first": ", ".join((*self._slash, *self._declared[1:])),
             "bound": ", ".join(self._declared),
             "forwarded": ", ".join(self._forwarded),
             "values": "".join(f"{name}, " for name in self.positions),
         }
 
+    def call_fields(self, positions: Iterable[int]) -> dict[str, str]:
+        """Return what the parameters at these positions are looked up by: see `afresh.near.calls.call_of`."""
+        names = [*self.positions]
+        wanted = [names[at] for at in positions]
+        if len(wanted) == 1:
+            return {"call": wanted[0], "same_kind": f" and {_OWN}type({wanted[0]}) is {_OWN}entry.kind"}
+        parts = (*wanted, *(f"{_OWN}type({name})" for name in wanted))
+        return {"call": "".join(("(", *(f"{part}, " for part in parts), ")")), "same_kind": ""}
 
-def generate(
-    spelling: Spelling, name: str, *, is_async: bool, names: Mapping[str, Any]
-) -> tuple[Callable[..., Any], Callable[..., tuple[Any, ...]]]:
-    """Return the method that calls through the cache, and a function that only binds arguments to the tuple of values.
+
+class Generator:
+    """Makes functions with the signature of a user's.
 
     Args:
         spelling: of the user's function.
         name: for tracebacks and error messages about arguments.
-        is_async: make a coroutine function.
+        is_async: make coroutine functions.
         names: what the body needs: ``bypassed``, ``fn``, ``begin``, ``request``, ``Hit``, ``Behind``, ``behind``, ``partial``,
-            ``abandon``, ``commit``.
+            ``abandon``, ``commit``; and for near hits ``bypass``, ``DISABLED``, ``environment``, ``find``, ``now``, ``CLOCK``,
+            ``UNSHARED``, ``copy``, ``tally``, ``remember``.
+        found_by: the positions of the parameters that near hits are found by; None where they cannot be.
     """
-    shown = name if name.isidentifier() else "memoized"
-    fields = spelling.fields() | {"name": shown, "a": "async " if is_async else "", "w": "await " if is_async else ""}
-    made: list[Callable[..., Any]] = []
-    for template in (_BODY, _BIND):
-        scope: dict[str, Any] = {_OWN + key: value for key, value in names.items()} | spelling.defaults
-        exec(compile(template.format_map(fields), f"<afresh wrapper of {name}>", "exec"), scope)  # noqa: S102  the point of this module
-        made.append(scope[shown])
-    return made[0], made[1]
+
+    def __init__(
+        self, spelling: Spelling, name: str, *, is_async: bool, names: Mapping[str, Any], found_by: Sequence[int] | None = None
+    ) -> None:
+        self._name = name
+        self._shown = name if name.isidentifier() else "memoized"
+        self._scope: dict[str, Any] = {_OWN + key: value for key, value in names.items()} | {f"{_OWN}type": type} | spelling.defaults
+        self._first = spelling.first
+        self._fields = spelling.fields() | {"name": self._shown, "a": "async " if is_async else "", "w": "await " if is_async else ""}
+        self._fields |= {"first": "", "near": "", "remember": ""}
+        if found_by is not None:
+            self._fields |= {"near": _NEAR.format_map(spelling.call_fields(found_by)), "remember": _REMEMBER.format_map(self._fields)}
+
+    def call(self) -> Callable[..., Any]:
+        """Return the method of a handle that calls through the cache."""
+        return self._made(_BODY)
+
+    def bound_call(self) -> Callable[..., Any] | None:
+        """Return the same for a handle that is bound to the first argument; None for a signature that has none."""
+        if self._first is None:
+            return None
+        declared = self._fields["declared_after_first"]
+        return self._made(_BODY, declared=declared, first=f"\n    {self._first} = {_OWN}self.__self__")
+
+    def bind(self) -> Callable[..., tuple[Any, ...]]:
+        """Return a function that only binds arguments to the tuple of values."""
+        return self._made(_BIND)
+
+    def _made(self, template: str, **others: str) -> Callable[..., Any]:
+        scope = dict(self._scope)
+        code = compile(template.format_map(self._fields | others), f"<afresh wrapper of {self._name}>", "exec")
+        exec(code, scope)  # noqa: S102  the point of this module
+        made: Callable[..., Any] = scope[self._shown]
+        return made

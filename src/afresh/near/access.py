@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from afresh.core.envelope import Entry, Flag
 from afresh.core.reads import Hit, Request
 from afresh.errors import UndecodablePayload
+from afresh.near.calls import Call, Calls
 from afresh.near.clock import now_s
 from afresh.near.generation import UNSHARED, Generation, Kept
 from afresh.near.sharing import immutable_bytes
@@ -41,12 +42,12 @@ class NearAccess:
         """See `afresh.core.ports.Near`."""
         generation = self._tier.generation
         bound_s = generation.bound_s  # before the entry: rule 5
-        kept = generation.get(request.names.value)
-        if kept is None or (kept.needs is not request.needs and not request.needs.are_covered_by(kept.entry)):
+        kept = _kept(generation, request)
+        if kept is None:
             return None
         value, until_s = kept.value, kept.until_s
         now = self._now_s()
-        if now >= bound_s or now >= until_s or kept.entry.schema != request.values.schema:
+        if now >= bound_s or now >= until_s:
             return None
         if value is UNSHARED and (value := _decoded(request, kept.entry)) is UNSHARED:
             return None
@@ -79,6 +80,13 @@ class NearAccess:
         depends = request.needs.carried_by(entry, request.namespace)
         generation.fill(Kept(request.names, entry, request.needs, depends, until_s, value, room), token.moment, is_ours=is_ours)
 
+    def remember(self, request: Request, calls: Calls, call: Call, /) -> None:
+        """Have a call find what there is for its request, if that is no exception."""
+        generation = self._tier.generation
+        kept = _kept(generation, request)
+        if kept is not None and not kept.entry.flags & Flag.NEGATIVE:
+            calls.remember(call, kept, generation)
+
     def drop(self, names: Iterable[str], /) -> None:
         """See `afresh.core.ports.Near`."""
         self._tier.generation.pushed(*names)
@@ -90,3 +98,11 @@ def _decoded(request: Request, entry: Entry) -> Any:
         return request.values.decode(request.names.value, entry)
     except UndecodablePayload:
         return UNSHARED
+
+
+def _kept(generation: Generation, request: Request) -> Kept | None:
+    """Return what is kept for a request, whether it may be served or not."""
+    kept = generation.get(request.names.value)
+    if kept is None or (kept.needs is not request.needs and not request.needs.are_covered_by(kept.entry)):
+        return None
+    return kept if kept.entry.schema == request.values.schema else None

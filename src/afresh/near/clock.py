@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from functools import partial
 
-__all__ = ["now_s"]
+__all__ = ["CLOCK", "now_s"]
 
 # A machine that wakes up has missed pushes for as long as it slept. Not on every platform.
-now_s = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+now_s = partial(time.clock_gettime, CLOCK)

@@ -22,13 +22,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afresh.core.envelope import Entry
 from afresh.core.keys import Names, Namespace
 from afresh.core.stamps import Needs
 from afresh.near.pushes import Pushes
 from afresh.near.sieve import Node, Sieve
+
+if TYPE_CHECKING:
+    from afresh.near.calls import Calls
 
 __all__ = ["UNSHARED", "Generation", "Kept"]
 
@@ -49,9 +52,14 @@ class Kept(Node):
         depends: the stamps that it carries, by their names.
         until_s: when it ceases to be fresh, by `now_s`; minus infinity once it was dropped.
         value: what every hit returns, or `UNSHARED`.
+        calls: by which calls of which functions it is found as well. See `afresh.near.calls`, of these three.
+        generation: whose bound holds for it.
+        kind: the class of the argument of a call with one.
     """
 
-    __slots__ = ("depends", "entry", "needs", "stamp_key", "until_s", "value")
+    __slots__ = ("calls", "depends", "entry", "generation", "kind", "needs", "stamp_key", "until_s", "value")
+    generation: Generation
+    kind: type | None
 
     def __init__(
         self, names: Names, entry: Entry, needs: Needs, depends: Mapping[str, bytes], until_s: float, value: Any, value_bytes: int | None
@@ -66,6 +74,13 @@ class Kept(Node):
         self.depends = depends
         self.until_s = until_s
         self.value = value
+        self.calls: dict[int, tuple[Calls, Any]] = {}
+
+    def drop(self) -> None:
+        """Be served no more. Marked first, then taken from where calls find it."""
+        self.until_s = -inf
+        for calls, key in tuple(self.calls.values()):
+            calls.forget(key, self)
 
 
 class _Held:
@@ -188,7 +203,7 @@ class Generation:
     def _released(self, gone: list[Kept]) -> list[Kept]:
         """Have entries that were taken out not be served, nor held for their sake the stamps that nobody else carries."""
         for kept in gone:
-            kept.until_s = -inf
+            kept.drop()
             for name in kept.depends:
                 held = self._held.get(name)
                 if held is not None:

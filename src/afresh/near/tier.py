@@ -48,6 +48,7 @@ class NearTier:
 
     def forget(self) -> None:
         """Begin anew without what the parent process had, whose locks may be held for ever."""
+        self.generation.bound_s = -inf  # functions' calls find its entries still
         self.generation = self._new(inf)
         self.generation.end()
 

@@ -21,7 +21,6 @@ from afresh.core.ports import Clock, Flights, Ports, Store
 from afresh.core.stamps import needs_of
 from afresh.errors import ConfigurationError
 from afresh.near.options import Near
-from afresh.near.tier import NearTier
 from afresh.runtime.background import Background
 from afresh.runtime.clocks import AsyncClock, SyncClock
 from afresh.runtime.flights import AsyncFlights, FlightTable, SyncFlights
@@ -31,31 +30,32 @@ from afresh.telemetry.counters import Counters, Tallies
 
 if TYPE_CHECKING:
     from afresh.near.listener import Listener
+    from afresh.near.tier import NearTier
     from afresh.stores.factory import Stores
 
-__all__ = ["Engine", "bypassed", "bypassing"]
+__all__ = ["BYPASS", "DISABLED", "ENVIRONMENT", "Engine", "bypassed", "bypassing"]
 
 # Each call asks. What is behind `os.environ` says in a tenth of the time that a variable is not there: os.environ.get raises and catches.
-_environment = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001
-_DISABLED, _NO, _ZERO = map(os.environ.encodekey, ("AFRESH_DISABLED", "", "0"))
+ENVIRONMENT = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001
+DISABLED, _NO, _ZERO = map(os.environ.encodekey, ("AFRESH_DISABLED", "", "0"))
 _NOT_DISABLING = {_NO, _ZERO}
 
-_BYPASS: ContextVar[bool] = ContextVar("afresh_bypass", default=False)
+BYPASS: ContextVar[bool] = ContextVar("afresh_bypass", default=False)
 
 
 @contextmanager
 def bypassing() -> Iterator[None]:
     """Compute in this context, and the tasks it starts, without reading or storing."""
-    token = _BYPASS.set(True)
+    token = BYPASS.set(True)
     try:
         yield
     finally:
-        _BYPASS.reset(token)
+        BYPASS.reset(token)
 
 
 def bypassed() -> bool:
     """Say whether calls are to compute without reading or storing."""
-    return _BYPASS.get() or _environment.get(_DISABLED, _NO) not in _NOT_DISABLING
+    return BYPASS.get() or ENVIRONMENT.get(DISABLED, _NO) not in _NOT_DISABLING
 
 
 class Engine:
@@ -83,7 +83,7 @@ class Engine:
         self.values = codecs.values()
         self.tallies = Tallies()
         self.counters = Counters(self.tallies)
-        self.near = NearTier(near, namespace) if near is not None else None
+        self.near = _tier(near, namespace) if near is not None else None
         self.listener: Listener | None = None
         self.renewals = Renewals(self.sync_ports, self.counters)
         self.background = Background()
@@ -192,3 +192,9 @@ class Engine:
             self.listener.forget()
         if self._stores is not None:
             self._stores.forget()
+
+
+def _tier(near: Near, namespace: Namespace) -> NearTier:
+    from afresh.near.tier import NearTier  # without a near tier nobody needs it
+
+    return NearTier(near, namespace)

@@ -42,10 +42,21 @@ class FunctionStats:
     failures: int = 0
 
 
+_NOTHING = FunctionStats()
+
+
 class _Tally:
+    """What was counted for one function.
+
+    `hits` are those that were not near. A near hit is counted without the lock: nothing can come between the parts of ``near_hits += 1``.
+    """
+
     __slots__ = ("computes", "cost_us", "failures", "hits", "misses", "near_hits", "not_stored", "stale_hits")
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
         self.hits = self.near_hits = self.stale_hits = self.computes = self.cost_us = self.failures = 0
         self.misses: Counter[str] = Counter()
         self.not_stored: Counter[str] = Counter()
@@ -55,13 +66,15 @@ class Tallies:
     """What was counted, by function. Serves all threads."""
 
     def __init__(self) -> None:
+        self._tallies: dict[str, _Tally] = {}
         self.forget()
 
     def forget(self) -> None:
         """Begin anew, as in a forked child."""
         self.lock = threading.RLock()  # re-entrant: see FlightTable
-        self._tallies: dict[str, _Tally] = {}
         self.suppressed: Counter[str] = Counter()
+        for tally in list(self._tallies.values()):  # functions know theirs
+            tally.forget()
 
     def stats(self, owner: str) -> FunctionStats:
         """Return a function's counts as of now."""
@@ -71,10 +84,11 @@ class Tallies:
     def all_stats(self) -> dict[str, FunctionStats]:
         """Return the counts of everything that was counted for."""
         with self.lock:
-            return {owner: self._stats(tally) for owner, tally in sorted(self._tallies.items())}
+            every = {owner: self._stats(tally) for owner, tally in sorted(self._tallies.items())}
+        return {owner: stats for owner, stats in every.items() if stats != _NOTHING}
 
     def of(self, owner: str) -> _Tally:
-        """Return a function's own tally. The lock is held."""
+        """Return a function's own tally. The lock is held, unless it is the function itself that asks, once."""
         tally = self._tallies.get(owner)
         if tally is None:
             tally = self._tallies[owner] = _Tally()
@@ -83,7 +97,7 @@ class Tallies:
     @staticmethod
     def _stats(tally: _Tally) -> FunctionStats:
         return FunctionStats(
-            hits=tally.hits,
+            hits=tally.hits + tally.near_hits,
             near_hits=tally.near_hits,
             stale_hits=tally.stale_hits,
             misses=dict(tally.misses),
@@ -106,9 +120,10 @@ class Counters:
         tallies = self._tallies
         with tallies.lock:
             tally = tallies.of(owner)
-            tally.hits += 1
             if near:
                 tally.near_hits += 1
+            else:
+                tally.hits += 1
             if stale:
                 tally.stale_hits += 1
 
