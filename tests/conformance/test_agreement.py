@@ -50,6 +50,7 @@ operations = st.one_of(
     st.builds(ops.HashGet, keys, st.lists(st.sampled_from(["0", "1", "max", "g", "min", "bytes"]), min_size=1).map(tuple)),
     st.builds(ops.Unlink, keys, st.lists(keys).map(tuple)),
     st.builds(ops.Seize, leases, st.just(HOUR_MS), marks),
+    st.builds(ops.Announce, names, st.just(HOUR_MS), stamps),
     st.builds(ops.Claim, values, leases, seen, marks, st.just(HOUR_MS), digests),
     st.builds(ops.Stamp, names, writers, stamps, ttls),
     st.builds(ops.Commit, values, leases, marks, raws, ttls),

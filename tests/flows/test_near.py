@@ -119,7 +119,7 @@ def _of_kind(kind: str) -> dict[str, Callable[[NearVariant], Scenario]]:
     return found
 
 
-def _of_user_keys() -> dict[str, Callable[[NearVariant], Scenario]]:
+def _of_writes() -> dict[str, Callable[[NearVariant], Scenario]]:
     found: dict[str, Callable[[NearVariant], Scenario]] = {}
     for kind in ("put", "refresh"):
         elsewhere = partial(remote_change, kind=kind, wanted=USER_KEY, reads=2 if kind == "put" else 1)
@@ -127,6 +127,7 @@ def _of_user_keys() -> dict[str, Callable[[NearVariant], Scenario]]:
         found[f"user key, {kind} here"] = partial(
             near_scenario, partial(own_change, kind=kind, wanted=USER_KEY), wanted=USER_KEY, kept=USER_KEY
         )
+        found[f"{kind} elsewhere, near"] = partial(near_scenario, partial(remote_change, kind=kind), kept=WANTED)
         found[f"{kind} here, stored"] = partial(near_scenario, partial(own_change, kind=kind))
         found[f"{kind} here, near"] = partial(near_scenario, partial(own_change, kind=kind), kept=WANTED)
     return found
@@ -134,7 +135,7 @@ def _of_user_keys() -> dict[str, Callable[[NearVariant], Scenario]]:
 
 SCENARIOS: Mapping[str, Callable[[NearVariant], Scenario]] = {
     **{name: made for kind in KINDS for name, made in _of_kind(kind).items()},
-    **_of_user_keys(),
+    **_of_writes(),
     "transaction ends elsewhere": partial(
         near_scenario, partial(remote_change, kind="end", reads=1, pushes=1), stored=False, open_tag=True
     ),
@@ -170,6 +171,7 @@ WRONG: Mapping[str, tuple[NearVariant, str]] = {
     "dependents not indexed": (NearVariant(generation=NoDependents), "tag invalidated elsewhere, near"),
     "own invalidation left to its push": (NearVariant(access=OwnEffectUnseen), "tag invalidated here, near"),
     "own invalidation dropped before the command only": (NearVariant(drops_before=True), "key invalidated here, stored"),
+    "no push of a function's entry that was put": (NearVariant(silent=lambda name: name == NAMES.stamp), "put elsewhere, near"),
     "own put left to its push": (NearVariant(access=OwnEffectUnseen), "put here, near"),
     "own commit like any read": (NearVariant(access=OwnCommitUnseen), "refresh here, stored"),
 }

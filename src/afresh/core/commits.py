@@ -11,14 +11,26 @@ from afresh.core.budget import one_call
 from afresh.core.envelope import FOR_EVER, Entry, Flag, pack_prefix, parse
 from afresh.core.failures import failure_record
 from afresh.core.keys import writers_of
-from afresh.core.ops import Abandon, Commit, Extend, Fail, Op, Stamp
-from afresh.core.policy import LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms, jittered_ms, tag_ttl_ms
+from afresh.core.ops import Abandon, Announce, Commit, Extend, Fail, Op, Stamp
+from afresh.core.policy import KEY_STAMP_MS, LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms, jittered_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Flight, Ports
 from afresh.core.reads import Hit, Request, near_ms, stamp_reads
 from afresh.core.stamps import STAMP_BYTES, Captured
 from afresh.errors import StoreError, UnencodableValue
 
-__all__ = ["Behind", "Claim", "Result", "abandon", "abandon_many", "commit", "commit_many", "envelope_of", "fail", "release"]
+__all__ = [
+    "Behind",
+    "Claim",
+    "Result",
+    "abandon",
+    "abandon_many",
+    "announcements",
+    "commit",
+    "commit_many",
+    "envelope_of",
+    "fail",
+    "release",
+]
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -39,6 +51,7 @@ class Claim:
         captured: what the compute reads through afresh, so that its result depends on it; None if it is not to.
         reader: the compute that this one is a part of, if any.
         spent_us: what is spent of the call's budget.
+        replaces: the result is to take the place of an entry that may be fresh.
     """
 
     renewed_every_ms: ClassVar[int] = LEASE_RENEWAL_MS
@@ -56,6 +69,7 @@ class Claim:
     captured: Captured | None = None
     reader: Captured | None = None
     spent_us: int = 0
+    replaces: bool = False
 
     def renewal(self) -> Sequence[Extend]:
         """Return what lets its lease live on, if it is still ours."""
@@ -180,10 +194,18 @@ def envelope_of(
     return request.values.seal(request.names.value, prefix, encoded)
 
 
+def announcements(ports: Ports, requests: Sequence[Request]) -> list[Op]:
+    """Return what tells other processes' near tiers that these are written: of functions' entries only the own stamps are pushed."""
+    return [
+        Announce(request.names.stamp, KEY_STAMP_MS, ports.token(STAMP_BYTES)) for request in requests if request.needs.flags & Flag.FUNCTION
+    ]
+
+
 async def _store(ports: Ports, results: Sequence[Result]) -> None:
     """Commit each under its lease. One that was stored is proven if, after it, every stamp was still what the claim had read."""
     ops: list[Op] = []
     extending: dict[str, Op] = {}
+    announcing = announcements(ports, [result.claim.request for result in results if result.claim.replaces])
     for result in results:
         names, kept_ms = result.claim.request.names, result.claim.request.policy.kept_ms
         px_ms = hard_ttl_ms(result.ttl_ms, 0 if result.negative_ttl_ms is not None else kept_ms)
@@ -194,10 +216,10 @@ async def _store(ports: Ports, results: Sequence[Result]) -> None:
     reads = {get.key: get for get in stamp_reads([result.claim.request for result in results])}
     looks = extending | reads
     try:
-        replies = await ports.store.flight([*ops, *looks.values()])
+        replies = await ports.store.flight([*ops, *looks.values(), *announcing])
     except StoreError as error:
         replies = [error] * (len(ops) + len(looks))
-    stamps = dict(zip(looks, replies[len(ops) :], strict=True))
+    stamps = dict(zip(looks, replies[len(ops) :], strict=False))
     for result, stored in zip(results, replies[: len(ops)], strict=True):
         request = result.claim.request
         result.claim.lost = None

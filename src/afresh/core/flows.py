@@ -312,7 +312,8 @@ async def seize(ports: Ports, request: Request) -> Claim:
     except StoreError as error:
         lease = None
         ports.events.suppressed("claim", error)
-    return Claim(request, None, lease, vector, ports.clock.ticks_us(), token, lost=ports.lost, spent_us=spent_us(ports))
+    spent = spent_us(ports)
+    return Claim(request, None, lease, vector, ports.clock.ticks_us(), token, replaces=True, lost=ports.lost, spent_us=spent)
 
 
 async def obtain_many(ports: Ports, requests: Sequence[Request]) -> list[Hit | Claim | Behind | None]:

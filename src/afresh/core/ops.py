@@ -15,6 +15,7 @@ __all__ = [
     "COMMANDS",
     "SCRIPTS",
     "Abandon",
+    "Announce",
     "Bump",
     "Claim",
     "Commit",
@@ -74,6 +75,14 @@ class Seize(NamedTuple):
     lease: str
     lease_ms: int
     mark: bytes
+
+
+class Announce(NamedTuple):
+    """PSETEX: renew a key's own stamp, which is pushed to those who keep copies of the entry. Reply: OK."""
+
+    stamp: str
+    ttl_ms: int
+    fresh: bytes
 
 
 class Claim(NamedTuple):
@@ -260,6 +269,7 @@ Op: TypeAlias = (
     | Unlink
     | Scan
     | Seize
+    | Announce
     | Claim
     | Stamp
     | Commit
@@ -281,7 +291,7 @@ Op: TypeAlias = (
 
 # The words before an operation's fields. A last field that is a tuple is laid out flat.
 COMMANDS: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
-    {Get: ("GET",), HashGet: ("HMGET",), Unlink: ("UNLINK",), Seize: ("PSETEX",)}
+    {Get: ("GET",), HashGet: ("HMGET",), Unlink: ("UNLINK",), Seize: ("PSETEX",), Announce: ("PSETEX",)}
 )
 # The script's name and how many of the operation's first fields are its keys.
 SCRIPTS: Final[Mapping[type, tuple[str, int]]] = MappingProxyType(

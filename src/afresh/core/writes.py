@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from afresh.core.budget import one_call
-from afresh.core.commits import envelope_of
+from afresh.core.commits import announcements, envelope_of
 from afresh.core.decide import Verdict, classify
 from afresh.core.envelope import FOR_EVER, Entry, pack_prefix, parse
 from afresh.core.flows import new_stamps
@@ -48,8 +48,15 @@ def _ensured(replies: Sequence[Any]) -> Sequence[Any]:
     return replies
 
 
-async def _write(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Sequence[Any]:
-    """Write, and have the near tier forget these names before the caller goes on, whatever came of it.
+async def _write(ports: Ports, requests: Sequence[Request], ops: Sequence[Op]) -> Sequence[Any]:
+    """Write the entries of these requests, and have all near tiers forget what they were."""
+    announcing = announcements(ports, requests)
+    replies = await _change(ports, [request.names.value for request in requests], [*ops, *announcing])
+    return replies[: len(ops)]
+
+
+async def _change(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Sequence[Any]:
+    """Write, and have the near tier of this process forget these names before the caller goes on, whatever came of it.
 
     Not before writing: what is read meanwhile is as old as what was there, and can no longer be filled after this.
     """
@@ -86,14 +93,13 @@ async def put(ports: Ports, request: Request, value: object) -> bool:
 async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> bool:
     """Do what `put` does for values whose requests share a policy, in the same round trips. True if all were stored."""
     requests = [request for request, _ in pairs]
-    names = [request.names.value for request in requests]
     ttl_ms = requests[0].policy.ttl_for(pairs[0][1])
     encoded = [request.values.encode(value) for request, value in pairs]
     ports = one_call(ports)
     try:
         vectors = await _vectors(ports, requests, ttl_ms)
     except StoreRefused:  # a full server: what is there is not what was set
-        await _write(ports, names, [Unlink(request.names.value, (request.names.lease,)) for request in requests])
+        await _write(ports, requests, [Unlink(request.names.value, (request.names.lease,)) for request in requests])
         raise
     ops: list[Op] = []
     for request, payload, vector in zip(requests, encoded, vectors, strict=True):
@@ -103,7 +109,7 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
         else:
             envelope = envelope_of(ports, request, payload, vector, ttl_ms=ttl_ms)
             ops.append(Put(value, lease, envelope, hard_ttl_ms(ttl_ms, request.policy.kept_ms)))
-    await _write(ports, names, ops)
+    await _write(ports, requests, ops)
     return all(isinstance(op, Put) for op in ops)
 
 
@@ -138,7 +144,7 @@ async def _swap(ports: Ports, request: Request, envelope: bytes, verdict: Verdic
         if verdict is not None and verdict.cause is None:
             return False
         seen = b"" if verdict is None else verdict.seen
-        (reply,) = await _write(ports, names[:1], (Swap(names.value, names.lease, seen, 0, envelope, px_ms),))
+        (reply,) = await _write(ports, [request], (Swap(names.value, names.lease, seen, 0, envelope, px_ms),))
         if reply == 1:
             return True
         verdict = await _found(ports, request)
@@ -160,7 +166,7 @@ async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int 
     """
     names, needs, ports = request.names, request.needs, one_call(ports)
     for _ in range(_TRIES):
-        answer, *stamps = await _write(ports, names[:1], (Incr(names.value, names.lease, by), *needs.reads))
+        answer, *stamps = await _write(ports, [request], (Incr(names.value, names.lease, by), *needs.reads))
         raw = answer[1] if answer[0] >= 0 else None
         verdict = await judge(ports, request, raw, stamps, ports.clock.ticks_us())
         if verdict.cause is None and verdict.entry is not None:
@@ -208,7 +214,7 @@ async def _replace(ports: Ports, request: Request, entry: Entry, total: int) -> 
     envelope = request.values.seal(request.names.value, prefix, encoded)
     px_ms = 0 if until == FOR_EVER else max(1, until - ports.clock.now_ms())
     swap = Swap(request.names.value, request.names.lease, entry.raw, len(entry.raw), envelope, px_ms)
-    (reply,) = await _write(ports, (swap.value,), (swap,))
+    (reply,) = await _write(ports, [request], (swap,))
     return bool(reply == 1)
 
 
@@ -221,7 +227,7 @@ async def touch(ports: Ports, request: Request) -> bool:
     until = FOR_EVER if ttl_ms is None else ports.clock.now_ms() + ttl_ms
     px_ms = hard_ttl_ms(ttl_ms, policy.kept_ms)
     touching = Touch(names.value, names.lease, until.to_bytes(8, "little"), px_ms)
-    reply, *stamps = await _write(ports, names[:1], [touching, *needs.reads])
+    reply, *stamps = await _write(ports, [request], [touching, *needs.reads])
     entry = parse(reply) if reply else None
     if entry is None:
         return False
@@ -255,7 +261,7 @@ async def invalidate(ports: Ports, targets: Sequence[Target]) -> int:
             ops.append(Bump(stamp, writers_of(stamp), fresh))
             changed.append(stamp)
     ports = one_call(ports)
-    replies = await _write(ports, changed, ops)
+    replies = await _change(ports, changed, ops)
     # The key's own stamp could not be renewed on a full server: what captured it depends on its function's stamp as well.
     coarser = {
         target.stamp
@@ -263,7 +269,7 @@ async def invalidate(ports: Ports, targets: Sequence[Target]) -> int:
         if target.names is not None and target.stamp is not None and not reply[1]
     }
     if coarser:
-        await _write(ports, coarser, [Unlink(stamp) for stamp in sorted(coarser)])
+        await _change(ports, coarser, [Unlink(stamp) for stamp in sorted(coarser)])
     return sum(reply[0] for target, reply in zip(targets, replies, strict=True) if target.names is not None)
 
 
@@ -278,4 +284,4 @@ async def expire(ports: Ports, targets: Sequence[Target]) -> None:
     until = ports.clock.now_ms().to_bytes(8, "little")
     names = [target.names for target in targets if target.names is not None]
     ops = [Expire(*each, until, ports.token(STAMP_BYTES), KEY_STAMP_MS) for each in names]
-    await _write(ports, [each.value for each in names], ops)
+    await _change(ports, [each.value for each in names], ops)

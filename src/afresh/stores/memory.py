@@ -170,6 +170,10 @@ class MemoryStore:
         self._store(op.lease, op.mark, op.lease_ms)
         return b"OK"
 
+    def _announce(self, op: ops.Announce) -> bytes:
+        self._store(op.stamp, op.fresh, op.ttl_ms)
+        return b"OK"
+
     # ---- scripts
 
     def _is_there(self, key: str, seen: bytes, size: int = 0) -> bool:

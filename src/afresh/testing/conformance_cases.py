@@ -58,6 +58,14 @@ _CASES: Final[dict[str, Case]] = {
     "seize-from-its-holder": lambda n: [seized(n), seized(n, b"mine"), leased(n, b"mine")],
     "seize-another-type": lambda n: [hash_at(n.lease), seized(n), leased(n, b"theirs")],
     "seize-lapses": lambda n: [Step(ops.Seize(n.lease, SHORT_MS, b"m"), b"OK"), Step(Passed(SHORT_MS + 50)), leased(n, None)],
+    # ---- announce
+    "announce": lambda n: [Step(ops.Announce(n.stamp, HOUR_MS, S1), b"OK"), Step(ops.Get(n.stamp), S1)],
+    "announce-renews": lambda n: [stamped(n), Step(ops.Announce(n.stamp, HOUR_MS, S2), b"OK"), Step(ops.Get(n.stamp), S2)],
+    "announce-lapses": lambda n: [
+        Step(ops.Announce(n.stamp, SHORT_MS, S1), b"OK"),
+        Step(Passed(SHORT_MS + 50)),
+        Step(ops.Get(n.stamp), None),
+    ],
     # ---- claim
     "claim-nothing": lambda n: [claim(n, b"", [1]), leased(n, b"mine")],
     "claim-what-was-seen": lambda n: [there(n, A), claim(n, A[:40], [1])],
