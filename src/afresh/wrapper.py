@@ -23,9 +23,9 @@ The generated code is a dozen lines whatever the function::
 It calls the function itself: a traceback has one frame more than without it, and so has recursion.
 
 Where a call's arguments can say all about its key (see `afresh.near.calls`), it begins with a look at the near tier, which makes no key,
-takes no lock and calls nothing of ours::
+takes no lock and calls nothing of ours. Not inside a compute, which depends on what it reads::
 
-        if not _afresh_bypass() and _afresh_DISABLED not in _afresh_environment:
+        if _afresh_captured() is None and not _afresh_bypass() and _afresh_DISABLED not in _afresh_environment:
             try:
                 _afresh_entry = _afresh_find((user_id, lang, _afresh_type(user_id), _afresh_type(lang)))
             except Exception:
@@ -74,7 +74,7 @@ _BODY = """\
     return _afresh_value
 """
 _NEAR = """
-    if not _afresh_bypass() and _afresh_DISABLED not in _afresh_environment:
+    if _afresh_captured() is None and not _afresh_bypass() and _afresh_DISABLED not in _afresh_environment:
         try:
             _afresh_entry = _afresh_find({call})
         except Exception:
@@ -180,8 +180,8 @@ class Generator:
         name: for tracebacks and error messages about arguments.
         is_async: make coroutine functions.
         names: what the body needs: ``bypassed``, ``fn``, ``begin``, ``request``, ``Hit``, ``Behind``, ``behind``, ``partial``,
-            ``abandon``, ``commit``; and for near hits ``bypass``, ``DISABLED``, ``environment``, ``find``, ``now``, ``CLOCK``,
-            ``UNSHARED``, ``copy``, ``tally``, ``remember``.
+            ``abandon``, ``commit``; and for near hits ``captured``, ``bypass``, ``DISABLED``, ``environment``, ``find``, ``now``,
+            ``CLOCK``, ``UNSHARED``, ``copy``, ``tally``, ``remember``.
         found_by: the positions of the parameters that near hits are found by; None where they cannot be.
     """
 

@@ -364,3 +364,21 @@ def test_what_was_evicted_or_ended_is_not_remembered(valkey: Server, namespace: 
             warm(lambda n=n: f(n), lambda: f.stats().near_hits)
         assert 0 < remembered(f) <= 10
     assert remembered(f) == 0
+
+
+def test_what_a_compute_reads_by_its_arguments_is_what_it_depends_on(cache: Cache) -> None:
+    truth = [1]
+
+    @cache.memoize()
+    def part(n: int) -> int:
+        return truth[0]
+
+    @cache.memoize()
+    def whole(n: int) -> int:
+        return part(n)
+
+    warm(lambda: part(7), lambda: part.stats().near_hits)
+    assert whole(7) == 1
+    truth[0] = 2
+    part.invalidate(7)
+    assert whole(7) == 2

@@ -10,15 +10,15 @@ from afresh.core.commits import Claim
 from afresh.core.keys import Namespace
 from afresh.core.stamps import Captured
 
-__all__ = ["capturing", "end_capture", "start_capture"]
+__all__ = ["CAPTURED", "capturing", "end_capture", "start_capture"]
 
 # What the innermost compute of this thread or task has read. Tasks that it starts inherit it; threads that it starts do not.
-_CAPTURED: ContextVar[Captured | None] = ContextVar("afresh_captured", default=None)
+CAPTURED: ContextVar[Captured | None] = ContextVar("afresh_captured", default=None)
 
 
 def capturing(namespace: Namespace | None) -> Captured | None:
     """Return where to note what is read now from this namespace; None outside of its computes."""
-    captured = _CAPTURED.get()
+    captured = CAPTURED.get()
     return captured if captured is not None and captured.namespace is namespace else None
 
 
@@ -26,16 +26,16 @@ def start_capture(claims: Sequence[Claim]) -> None:
     """Note that this thread or task computes for these claims from now on, together."""
     follows = any(claim.request.captures and (claim.vector is not None or claim.reader is not None) for claim in claims)
     request = claims[0].request
-    captured = Captured(request.namespace if follows else None, _CAPTURED.get(), request.needs.function)
+    captured = Captured(request.namespace if follows else None, CAPTURED.get(), request.needs.function)
     for claim in claims:
         claim.captured = captured
-    _CAPTURED.set(captured)
+    CAPTURED.set(captured)
 
 
 def end_capture(claims: Sequence[Claim]) -> None:
     """End what `start_capture` began, and tell the compute that this one was a part of."""
     captured = claims[0].captured
-    if captured is not None and _CAPTURED.get() is captured:  # not where a coroutine is closed from elsewhere
-        _CAPTURED.set(captured.outer)
+    if captured is not None and CAPTURED.get() is captured:  # not where a coroutine is closed from elsewhere
+        CAPTURED.set(captured.outer)
     for claim in claims:
         settle(claim)

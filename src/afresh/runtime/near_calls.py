@@ -14,6 +14,7 @@ from afresh.near.calls import Calls, call_of
 from afresh.near.clock import CLOCK
 from afresh.near.generation import UNSHARED, Kept
 from afresh.near.tier import NearTier
+from afresh.runtime.capturing import CAPTURED
 from afresh.runtime.engine import BYPASS, DISABLED, ENVIRONMENT
 
 __all__ = ["NearCalls"]
@@ -41,6 +42,7 @@ class NearCalls:
     def names(self, tally: object) -> dict[str, Any]:
         """Return what the generated code calls by these names. `tally` has the count of near hits."""
         return {
+            "captured": CAPTURED.get,
             "bypass": BYPASS.get,
             "DISABLED": DISABLED,
             "environment": ENVIRONMENT,
