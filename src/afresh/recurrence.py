@@ -69,6 +69,10 @@ class _Handle:
             return Row(tables.unpack_row(table, table.base[n - table.first]))
         return tables.from_base(table, None) if bypassed() else None
 
+    @property
+    def _base_top(self) -> int:
+        return self._table.next - 1
+
     def _growth(self, resume: Resume, ports: Ports) -> Growth:
         return Growth(self._table, resume.row, resume.fence, ports.clock.ticks_us())
 
@@ -115,7 +119,7 @@ class Recurrence(_Handle, Generic[R]):
 
     def known(self) -> int:
         """Return the highest n in the table; the base's where there is none yet. Cost: 1 round trip."""
-        return run_now(tables.highest(self._engine.sync_ports(), self._table))
+        return self._base_top if bypassed() else run_now(tables.highest(self._engine.sync_ports(), self._table))
 
     def invalidate_all(self) -> Receipt:
         """Forget the table: no call that starts after the receipt says `applied` uses a row from before. Cost: 1 round trip."""
@@ -158,7 +162,7 @@ class AsyncRecurrence(_Handle, Generic[R]):
 
     async def known(self) -> int:
         """See `Recurrence.known`."""
-        return await tables.highest(self._engine.async_ports(), self._table)
+        return self._base_top if bypassed() else await tables.highest(self._engine.async_ports(), self._table)
 
     async def invalidate_all(self) -> Receipt:
         """See `Recurrence.invalidate_all`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -555,6 +556,57 @@ async def test_a_bypassed_call_computes_and_stores_nothing(cache: ColourlessCach
     assert await function(1) == [1, 1, "en"]
     assert await function.peek(2) is None
     assert await cache.get_many(["k", "m"]) == {"k": "stored"}
+
+
+async def test_while_bypassed_nothing_seems_to_be_stored(cache: ColourlessCache) -> None:
+    function = cache.memoized(Calls().function, name="f")
+    await function(1)
+    await cache.set("n", 5)
+    assert await cache.incr("n") == 6
+
+    with cache.subject.bypass():
+        assert await function.peek(1) is None
+        assert await cache.ttl("n") is None
+        assert await cache.incr("n", 3) == 3
+
+    assert await function.peek(1) is not None
+    assert await cache.incr("n") == 7
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("how", ["environment", "context"])
+async def test_a_cache_without_a_url_works_as_long_as_it_is_bypassed(
+    colour: str, how: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in a test run or a build, where there is no server."""
+    monkeypatch.delenv("AFRESH_URL", raising=False)
+    cache = ColourlessCache(Cache(), colour)
+    function = cache.memoized(Calls().function, name="f")
+    if how == "environment":
+        monkeypatch.setenv("AFRESH_DISABLED", "1")
+
+    with cache.subject.bypass() if how == "context" else nullcontext():
+        assert await function(1) == [1, 1, "en"]
+        assert await function.refresh(1) == [2, 1, "en"]
+        assert await function.peek(1) is None
+        assert await cache.get("k", "nothing") == "nothing"
+        assert await cache.get_many(["k"]) == {}
+        await cache.set("k", 1)
+        await cache.set_many({"k": 1})
+        assert [await cache.add("k", 1), await cache.touch("k"), await cache.ttl("k"), await cache.incr("k")] == [False, False, None, 1]
+        assert await cache.get_or_compute("k", cache.coloured(lambda: "computed")) == "computed"
+        receipts = [
+            await cache.invalidate("k"),
+            await cache.invalidate_tags("t"),
+            await cache.invalidate_all(),
+            await function.invalidate(1),
+        ]
+
+    assert not any(receipt.applied for receipt in receipts), "there may be entries on the server that nobody has named"
+    assert "name their server in AFRESH_URL" in caplog.text
+    monkeypatch.delenv("AFRESH_DISABLED", raising=False)
+    with pytest.raises(ConfigurationError, match="AFRESH_URL is not set"):
+        await cache.get("k")
 
 
 async def test_a_bypassed_refresh_stores_nothing(cache: ColourlessCache) -> None:

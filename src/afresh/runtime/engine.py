@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,10 @@ from afresh.core.ops import Op
 from afresh.core.policy import LEASE_MS, LONGEST_COMPUTE_MS
 from afresh.core.ports import Clock, Flights, Ports, Store
 from afresh.core.stamps import needs_of
-from afresh.errors import ConfigurationError
+from afresh.errors import ConfigurationError, StoreUnavailable
 from afresh.near.options import Near
 from afresh.runtime.background import Background
-from afresh.runtime.clocks import AsyncClock, SyncClock
+from afresh.runtime.clocks import AsyncClock, SyncClock, system_ms
 from afresh.runtime.flights import AsyncFlights, FlightTable, SyncFlights
 from afresh.runtime.fork import forget_after_fork
 from afresh.runtime.renewals import Renewals
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from afresh.near.tier import NearTier
     from afresh.stores.factory import Stores
 
-__all__ = ["BYPASS", "DISABLED", "ENVIRONMENT", "Engine", "bypassed", "bypassing"]
+__all__ = ["BYPASS", "DISABLED", "ENVIRONMENT", "Engine", "NoServer", "bypassed", "bypassing"]
 
 # Each call asks. What is behind `os.environ` says in a tenth of the time that a variable is not there: os.environ.get raises and catches.
 ENVIRONMENT = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001
@@ -56,6 +56,19 @@ def bypassing() -> Iterator[None]:
 def bypassed() -> bool:
     """Say whether calls are to compute without reading or storing."""
     return BYPASS.get() or ENVIRONMENT.get(DISABLED, _NO) not in _NOT_DISABLING
+
+
+class NoServer:
+    """The store of a cache that is bypassed and has no URL: nothing is there to read or to invalidate."""
+
+    async def flight(self, batch: Sequence[Op], /) -> list[Any]:
+        """Refuse.
+
+        Raises:
+            StoreUnavailable: always.
+        """
+        msg = "the cache is bypassed, and has no URL: to invalidate what others store, name their server in AFRESH_URL."
+        raise StoreUnavailable(msg)
 
 
 class Engine:
@@ -112,6 +125,8 @@ class Engine:
     def sync_ports(self) -> Ports:
         """Return ports whose waits block the thread."""
         if self._sync is None:
+            if self._is_needless:
+                return Ports(NoServer(), SyncClock(system_ms), SyncFlights(self._table), self.counters, os.urandom)
             with self._opening:
                 stores = self.stores
                 self._sync = self._ports(stores.sync(), SyncClock(stores.now_ms), SyncFlights(self._table))
@@ -120,10 +135,17 @@ class Engine:
     def async_ports(self) -> Ports:
         """Return ports whose waits suspend the task."""
         if self._aio is None:
+            if self._is_needless:
+                return Ports(NoServer(), AsyncClock(system_ms), AsyncFlights(self._table), self.counters, os.urandom)
             with self._opening:
                 stores = self.stores
                 self._aio = self._ports(stores.aio(), AsyncClock(stores.now_ms), AsyncFlights(self._table))
         return self._aio
+
+    @property
+    def _is_needless(self) -> bool:
+        """Say whether there is no server, nor a need of one: nothing is read or stored."""
+        return self._stores is None and not os.environ.get("AFRESH_URL") and bypassed()
 
     def _ports(self, store: Store, clock: Clock, flights: Flights) -> Ports:
         from random import random  # importing afresh loads no store, which is what loads this, too

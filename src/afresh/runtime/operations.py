@@ -7,7 +7,8 @@ invalidate         a receipt that says it was not applied
 incr               raises: a counter is never wrong silently
 =================  ==================================================================
 
-Each suppressed failure is an event.
+Each suppressed failure is an event. Where the cache is bypassed, the server is neither read nor written, as if it were empty and stored
+nothing; invalidations alone go through.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ def _counted(ports: Ports, request: Request, hit: Hit | None, cause: str | None,
 
 async def peek(ports: Ports, request: Request) -> Entry[Any] | None:
     """Return what is stored, uncounted. Cost: 1 round trip."""
+    if bypassed():
+        return None
     hit, verdict = await read(ports, request)
     if hit is None or hit.is_negative or verdict.entry is None:
         return None
@@ -76,6 +79,8 @@ async def peek(ports: Ports, request: Request) -> Entry[Any] | None:
 
 async def ttl_s(ports: Ports, request: Request) -> float | None:
     """Return how long the entry is fresh for; inf for one that never ends, None if there is none. Cost: 1 round trip."""
+    if bypassed():
+        return None
     hit, verdict = await read(ports, request)
     if hit is None or verdict.entry is None:
         return None
@@ -132,6 +137,8 @@ async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int 
     if not isinstance(by, int) or isinstance(by, bool):
         msg = f"incr() adds whole numbers, not {type(by).__name__}: by=1."
         raise TypeError(msg)
+    if bypassed():
+        return by if create else None
     return await writes.incr(ports, request, by, create=create)
 
 
