@@ -61,7 +61,7 @@ def bypassed() -> bool:
 class NoServer:
     """The store of a cache that is bypassed and has no URL: nothing is there to read or to invalidate."""
 
-    async def flight(self, batch: Sequence[Op], /) -> list[Any]:
+    async def flight(self, _: Sequence[Op], /) -> list[Any]:
         """Refuse.
 
         Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from afresh.core.breaker import Breaker
 from afresh.core.keys import Namespace
 from afresh.core.ports import Line, Store
 from afresh.core.restarts import ServerRun
+from afresh.errors import StoreUnavailable
 from afresh.stores.address import Address, parse_url
 from afresh.stores.guarded import GuardedStore
 from afresh.stores.memory import MemoryStore
@@ -50,6 +52,8 @@ class Stores:
         self._aio: AsyncStore | None = None
         self._attachment: Attachment | None = None
         self._breaker = Breaker()
+        if self._memory is None:
+            _load_for_redis()
 
     def sync(self) -> Store:
         """Return the store whose flights block."""
@@ -110,8 +114,12 @@ class Stores:
         return self._attachment.ensure if self._attachment is not None else None
 
     def _server(self) -> Address:
-        # The whole package first: a thread that begins with one of its modules, and one that begins with another, meet half of it.
-        import redis  # noqa: F401  for that alone
+        try:
+            # The whole package first: a thread that begins with one of its modules, and one that begins with another, meet half of it.
+            import redis  # noqa: F401  for that alone
+        except RuntimeError as error:
+            msg = f"redis cannot be loaded while the interpreter ends ({error}): make the cache before, and not in an atexit handler."
+            raise StoreUnavailable(msg) from error
 
         if self.address.scheme != "embedded":
             return self.address
@@ -121,3 +129,9 @@ class Stores:
             self._attachment = attach(self.address.path)
         path = self._attachment.socket_path
         return Address("unix", self.address.shown, path, {"path": path})
+
+
+def _load_for_redis() -> None:
+    """Load what redis cannot load once the interpreter ends, so that a cache that is there by then may first be used in its last steps."""
+    with suppress(RuntimeError):  # it ends already: the first use says so
+        import concurrent.futures.thread  # noqa: F401  for that alone
