@@ -61,7 +61,7 @@ def bypassed() -> bool:
 class NoServer:
     """The store of a cache that is bypassed and has no URL: nothing is there to read or to invalidate."""
 
-    async def flight(self, _: Sequence[Op], /) -> list[Any]:
+    async def flight(self, _: Sequence[Op], /, spent_us: int = 0) -> list[Any]:  # noqa: ARG002  as every store
         """Refuse.
 
         Raises:
