@@ -142,18 +142,21 @@ class Cache(Facade):
         Raises:
             UnencodableValue: if the value cannot be stored faithfully; nothing is changed then.
 
-        Cost: 2 round trips.
+        Cost: 1 round trip; 2 where the namespace or a tag is new to this process, or was invalidated since it last stored something there.
         """
         run_now(operations.put(self._engine.sync_ports(), self._keyed(key, ttl, tags), value))
 
     def set_many(self, values: Mapping[str, object], *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> None:
-        """Store several values. Cost: 2 round trips in all. See `set`."""
+        """Store several values. Cost: 1 round trip in all, 2 as for `set`. See there."""
         tags = tuple(tags)
         pairs = [(self._keyed(key, ttl, tags), value) for key, value in values.items()]
         run_now(operations.put_many(self._engine.sync_ports(), pairs))
 
     def add(self, key: str, value: object, *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> bool:
-        """Store a value if there is none: True for exactly one of several callers. False if the server failed. Cost: 3 round trips."""
+        """Store a value if there is none: True for exactly one of several callers. False if the server failed.
+
+        Cost: 1 round trip; 2 where there is something, and 1 more as for `set`.
+        """
         return run_now(operations.add(self._engine.sync_ports(), self._keyed(key, ttl, tags), value))
 
     def incr(self, key: str, by: int = 1, *, ttl: Duration = MISSING) -> int:

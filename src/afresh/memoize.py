@@ -198,7 +198,7 @@ class Memoized(_Handle, Generic[P, R]):
         return run_now(operations.peek(self._function.engine.sync_ports(), self._request(args, kwargs)))
 
     def put(self, value: R, /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Store a value for the call. It races other writers: its compute counts as started now. Cost: 2 round trips.
+        """Store a value for the call. It races other writers: its compute counts as started now. Cost: as of `Cache.set`.
 
         Raises:
             UnencodableValue: if the value cannot be stored faithfully.

@@ -72,6 +72,12 @@ def putting(world: World, wanted: Request, *, processes: int = 1) -> list[Actor]
     return [world.reader(ports[0], wanted), world.reader(ports[-1], wanted), world.putter(wanted)]
 
 
+def putting_by_heart(world: World, wanted: Request, *, changed: str | None = None) -> list[Actor]:
+    """Write under stamps that the process remembers, as they are or as they were."""
+    ports, putting = world.process(), world.remembering(wanted, changed=changed)
+    return [world.reader(ports, wanted), world.reader(ports, wanted), world.putter(wanted, putting)]
+
+
 def refreshing(world: World, wanted: Request, *, readers: int = 1, refreshers: int = 1) -> list[Actor]:
     ports = [world.process() for _ in range(refreshers)]
     return [*(world.reader(ports[0], wanted) for _ in range(readers)), *(world.refresher(each, wanted) for each in ports)]
@@ -141,6 +147,8 @@ SCENARIOS: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
     {name: made for kind in KINDS for name, made in _of_kind(kind).items()}
     | {
         "two readers, put": partial(scenario, putting),
+        "two readers, put under remembered stamps": partial(scenario, putting_by_heart),
+        "two readers, put under stamps that have changed": partial(scenario, partial(putting_by_heart, changed="tag")),
         "reader, refresh": partial(scenario, refreshing),
         "reader, refresh, replies on their way": partial(scenario, refreshing, **_REPLIES),
         "reader that renews, key invalidated": partial(scenario, partial(renewal, kind="key", processes=1)),

@@ -85,11 +85,46 @@ def test_amounts_added_after_an_invalidation_are_in_the_sum(there: int | None) -
     assert found.failure is None, str(found.failure)
 
 
+@pytest.mark.parametrize("changed", [None, "tag"])
+def test_of_several_puts_one_is_there(changed: str | None) -> None:
+    """Under stamps that are remembered, as they are or as they were: whoever is last, nobody's value is lost to all."""
+
+    def cast(world: World) -> Sequence[Actor]:
+        return [writes.put(world.remembering(WANTED, changed=changed), WANTED, value) for value in (1, 2)]
+
+    def verdict(world: World) -> str | None:
+        return None if stored(world) in {1, 2} else f"{stored(world)} is there"
+
+    found = explore(meeting(cast, verdict))
+
+    print(f"{found.schedules:,} schedules")
+    assert found.failure is None, str(found.failure)
+
+
+@pytest.mark.parametrize("kind", STAMPS)
+def test_what_was_put_under_stamps_that_had_changed_is_not_served_if_they_change_again(kind: str) -> None:
+    world = World(PRODUCTION)
+    putting = writes.put(world.remembering(WANTED, changed="tag"), WANTED, 1)
+    putting.send(None)  # it is about to write under what it remembers
+    putting.send(None)  # it knows better
+    assert world.holds(NAMES.value)
+    assert stored(world) is None
+
+    run_now(writes.invalidate(world.direct, [Target(None, STAMPS[kind])]))
+    with pytest.raises(StopIteration):
+        putting.send(None)
+
+    assert world.holds(NAMES.value)
+    assert stored(world) is None
+
+
+@pytest.mark.parametrize("remembers", [False, True])
 @pytest.mark.parametrize("state", ["cold", "invalidated", "valid"])
 @pytest.mark.parametrize("wanted", [WANTED, UNTAGGED], ids=["tagged", "untagged"])
-def test_one_of_several_adds_succeeds(state: str, wanted: Request) -> None:
+def test_one_of_several_adds_succeeds(state: str, wanted: Request, remembers: bool) -> None:
     def make() -> tuple[Sequence[Actor], Callable[[], str | None]]:
         world = World(PRODUCTION)
+        processes = [world.remembering(wanted) if remembers else world.process() for _ in range(2)]
         if state != "cold":
             run_now(writes.put(world.direct, wanted, 0))
         if state == "invalidated":
@@ -97,7 +132,7 @@ def test_one_of_several_adds_succeeds(state: str, wanted: Request) -> None:
         added: list[int] = []
 
         async def adder(value: int) -> None:
-            if await writes.add(world.process(), wanted, value):
+            if await writes.add(processes[value - 1], wanted, value):
                 added.append(value)
 
         def verdict() -> str | None:

@@ -211,6 +211,16 @@ class World:
         store = SteppedStore(self, by_op=self.by_op, replies=self.replies if replies is None else replies)
         return Ports(store, self.clock, SteppedFlights(table, self.variant), self.events, self._token)
 
+    def remembering(self, wanted: Request, *, changed: str | None = None) -> Ports:
+        """Return a process that knows the stamps, as they are or as they were before something was invalidated; nothing else is there."""
+        ports = self.process(replies=False)
+        run_now(writes.put(self.direct, wanted, 0))
+        run_now(writes.invalidate(self.direct, [Target(wanted.names, None)]))
+        ports.remembered.learn({tag.key: self.memory._data[tag.key][0] for tag in wanted.needs.tags})
+        if changed is not None:
+            run_now(writes.invalidate(self.direct, [Target(None, STAMPS[changed])]))
+        return ports
+
     def warm(self, wanted: Request) -> None:
         """Have an entry there, computed before everything else."""
         run_now(call(self.direct, wanted, _nothing))
@@ -257,11 +267,11 @@ class World:
         await writes.invalidate(self.process(replies=False), [Target(NAMES, FUNCTION.key) if kind == "key" else Target(None, STAMPS[kind])])
         self.applied |= bit
 
-    async def putter(self, wanted: Request) -> None:
+    async def putter(self, wanted: Request, ports: Ports | None = None) -> None:
         """Write through: what was computed before the call is not to be seen after it, as if it had been invalidated."""
         bit = self._bit()
         self.called |= bit
-        await writes.put(self.process(replies=False), wanted, self.called)
+        await writes.put(ports or self.process(replies=False), wanted, self.called)
         self.applied |= bit
 
     async def refresher(self, ports: Ports, wanted: Request) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 from afresh.core.envelope import Entry
 from afresh.core.ops import Op
 from afresh.core.policy import LEASE_MS
+from afresh.core.stamps import Remembered
 from afresh.errors import StoreRefused
 
 if TYPE_CHECKING:
@@ -335,6 +336,7 @@ class Ports:
         lease_ms: how long a claim holds unless it is renewed.
         rand: makes a number in (0, 1]; where it is 1, nothing is left to chance.
         lost: the ends of leases that nobody holds any more; the next claim takes them along.
+        remembered: the stamps that were seen last, for writes.
     """
 
     store: Store
@@ -346,6 +348,7 @@ class Ports:
     near: Near | None = None
     rand: Callable[[], float] = _no_chance
     lost: deque[Op] = field(default_factory=deque)
+    remembered: Remembered = field(default_factory=Remembered)
 
     def take_lost(self) -> list[Op]:
         """Return what is in `lost` and empty it. Others may do so at the same time."""

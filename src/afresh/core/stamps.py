@@ -15,9 +15,10 @@ from afresh.core.envelope import HEADER_BYTES, MAX_TAGS, Entry, Flag
 from afresh.core.keys import Namespace, Tag
 from afresh.core.ops import Get, Stamp
 
-__all__ = ["NOTHING", "STAMP_BYTES", "Captured", "Needs", "dirty_until_ms", "needs_of"]
+__all__ = ["NOTHING", "STAMP_BYTES", "Captured", "Needs", "Remembered", "dirty_until_ms", "needs_of"]
 
 STAMP_BYTES: Final = 8
+_MOST_REMEMBERED: Final = 10_000
 # As scripts/mark.lua writes it.
 _MARK: Final = re.compile(rb"D:(\d+)")
 
@@ -123,6 +124,29 @@ class Needs(NamedTuple):
     def is_storable(self) -> bool:
         """False for more tags than an envelope holds."""
         return len(self.tags) - self.implicit <= MAX_TAGS
+
+
+class Remembered:
+    """The stamps that this process saw last, by their names: a guess at what they are now, never a proof.
+
+    Writing under a guess costs nothing but a miss where it is wrong: a stamp that was replaced never becomes valid again.
+    """
+
+    __slots__ = ("_stamps",)
+
+    def __init__(self) -> None:
+        self._stamps: dict[str, object] = {}
+
+    def vector(self, needs: Needs) -> bytes | None:
+        """Return what the vector was; None if it is not known, or a transaction had marked a tag."""
+        stamps = self._stamps
+        return needs.vector([stamps.get(tag.key) for tag in needs.tags])
+
+    def learn(self, stamps: Mapping[str, object]) -> None:
+        """Note how they are now."""
+        if len(self._stamps) > _MOST_REMEMBERED:
+            self._stamps = {}
+        self._stamps |= stamps
 
 
 def needs_of(namespace: Namespace | None, function: Tag | None = None, tags: Iterable[str] = ()) -> Needs:

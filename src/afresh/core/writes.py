@@ -1,7 +1,10 @@
 """Set, add, count, touch and invalidate: the flows that write without a compute.
 
-Each drops the lease of the key, so that a compute that began before it stores nothing over it. A write takes the current stamps first:
-its value belongs to the time of the call. It races other writers, as a bare SET does.
+Each drops the lease of the key, so that a compute that began before it stores nothing over it. A write takes the current stamps: its
+value belongs to the time of the call. It races other writers, as a bare SET does.
+
+It does not wait for the stamps: it writes under those that the process saw last, and asks for them in the same flight. If they have changed
+since, nobody is served what was written, for old stamps never return, and it is written once more under the new ones.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from typing import Any, NamedTuple
 
 from afresh.core.budget import one_call
 from afresh.core.commits import announcements, envelope_of
-from afresh.core.decide import Verdict, classify
+from afresh.core.decide import Cause, State, Verdict, classify
 from afresh.core.envelope import FOR_EVER, Entry, pack_prefix, parse
 from afresh.core.flows import new_stamps
 from afresh.core.keys import Names, Namespace, key_tag, writers_of
@@ -19,7 +22,7 @@ from afresh.core.ops import Bump, Expire, Incr, Invalidate, Op, Put, Stamp, Swap
 from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Ports
 from afresh.core.reads import Request, decoded, judge, look
-from afresh.core.stamps import STAMP_BYTES
+from afresh.core.stamps import STAMP_BYTES, Needs
 from afresh.errors import NotAnInteger, StoreError, StoreRefused, StoreUnavailable, UndecodablePayload
 
 __all__ = ["Target", "add", "expire", "incr", "invalidate", "key_targets", "put", "put_many", "touch"]
@@ -67,21 +70,33 @@ async def _change(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Sequ
             ports.near.drop(names)
 
 
-async def _vectors(ports: Ports, requests: Sequence[Request], ttl_ms: int | None) -> list[bytes | None]:
-    """Return the stamps of each as they are now; None while a transaction keeps a tag dirty. Cost: 1 round trip; none without stamps."""
+async def _vectors(
+    ports: Ports, requests: Sequence[Request], ttl_ms: int | None, first: Sequence[Put | Swap] = ()
+) -> tuple[list[bytes | None], Sequence[Any]]:
+    """Write what is given, and return the stamps of each request as they are now, and the replies to the writes.
+
+    No vector while a transaction keeps a tag dirty. Cost: 1 round trip; none where there is nothing to do.
+    """
     px_ms = tag_ttl_ms(ttl_ms, requests[0].policy.kept_ms)
     needs = dict.fromkeys(request.needs for request in requests)
     stamping = {op.key: op for each in needs for op in each.stamping(new_stamps(ports, each), px_ms)}
-    replies = _ensured(await ports.store.flight(list(stamping.values()))) if stamping else ()
-    stamps = dict(zip(stamping, replies, strict=True))
+    ops = (*first, *stamping.values())
+    replies = await _write(ports, requests if first else (), ops) if ops else ()
+    stamps = dict(zip(stamping, replies[len(first) :], strict=True))
+    ports.remembered.learn(stamps)
     vectors = {each: each.vector([stamps[tag.key] for tag in each.tags]) if each.is_storable else None for each in needs}
-    return [vectors[request.needs] for request in requests]
+    return [vectors[request.needs] for request in requests], replies[: len(first)]
+
+
+def _guess(ports: Ports, needs: Needs) -> bytes | None:
+    """Return the vector to write under before it is known; None if there is nothing to guess by."""
+    return ports.remembered.vector(needs) if needs.is_storable else None
 
 
 async def put(ports: Ports, request: Request, value: object) -> bool:
     """Store the value whatever is there; with ttl 0, or while a tag is dirty, drop what is there. True if stored.
 
-    Cost: 1 round trip without stamps, 2 with.
+    Cost: 1 round trip; 2 under stamps that are new to this process.
 
     Raises:
         UnencodableValue: before anything is written.
@@ -95,22 +110,33 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
     requests = [request for request, _ in pairs]
     ttl_ms = requests[0].policy.ttl_for(pairs[0][1])
     encoded = [request.values.encode(value) for request, value in pairs]
-    ports = one_call(ports)
+    dropping = [Unlink(request.names.value, (request.names.lease,)) for request in requests]
+    if ttl_ms == 0:
+        await _write(ports, requests, dropping)
+        return False
+
+    def putting(request: Request, payload: Encoded, vector: bytes) -> Put:
+        envelope = envelope_of(ports, request, payload, vector, ttl_ms=ttl_ms)
+        return Put(request.names.value, request.names.lease, envelope, hard_ttl_ms(ttl_ms, request.policy.kept_ms))
+
+    guesses = [_guess(ports, request.needs) for request in requests]
+    first = [
+        putting(request, payload, guess) for request, payload, guess in zip(requests, encoded, guesses, strict=True) if guess is not None
+    ]
+    started_us = ports.clock.ticks_us()
     try:
-        vectors = await _vectors(ports, requests, ttl_ms)
+        vectors, _ = await _vectors(ports, requests, ttl_ms, first)
     except StoreRefused:  # a full server: what is there is not what was set
-        await _write(ports, requests, [Unlink(request.names.value, (request.names.lease,)) for request in requests])
+        await _write(one_call(ports, ports.clock.ticks_us() - started_us), requests, dropping)
         raise
-    ops: list[Op] = []
-    for request, payload, vector in zip(requests, encoded, vectors, strict=True):
-        value, lease, _ = request.names
-        if vector is None or ttl_ms == 0:
-            ops.append(Unlink(value, (lease,)))
-        else:
-            envelope = envelope_of(ports, request, payload, vector, ttl_ms=ttl_ms)
-            ops.append(Put(value, lease, envelope, hard_ttl_ms(ttl_ms, request.policy.kept_ms)))
-    await _write(ports, requests, ops)
-    return all(isinstance(op, Put) for op in ops)
+    again: list[Op] = [
+        drop if vector is None else putting(request, payload, vector)
+        for request, payload, guess, vector, drop in zip(requests, encoded, guesses, vectors, dropping, strict=True)
+        if vector is None or vector != guess
+    ]
+    if again:
+        await _write(one_call(ports, ports.clock.ticks_us() - started_us), requests, again)
+    return None not in vectors
 
 
 async def add(ports: Ports, request: Request, value: object) -> bool:
@@ -118,7 +144,7 @@ async def add(ports: Ports, request: Request, value: object) -> bool:
 
     While a transaction keeps a tag dirty nothing can be stored: False. With ttl 0: whether it would have been.
 
-    Cost: 1 round trip without stamps, 3 with.
+    Cost: 1 round trip; 1 more under stamps that are new to this process, and 1 more where there is something.
 
     Raises:
         UnencodableValue: before anything is written.
@@ -126,25 +152,37 @@ async def add(ports: Ports, request: Request, value: object) -> bool:
     """
     encoded = request.values.encode(value)
     ttl_ms = request.policy.ttl_for(value)
-    ports = one_call(ports)
-    (vector,) = await _vectors(ports, [request], ttl_ms)
-    verdict = await _found(ports, request) if request.needs.tags or ttl_ms == 0 else None
-    if verdict is not None and ttl_ms == 0:
-        return verdict.cause is not None
+    if ttl_ms == 0:
+        return (await _found(ports, request)).cause is not None
+    started_us = ports.clock.ticks_us()
+    guess = _guess(ports, request.needs)
+    first = [] if guess is None else [_swapping(request, b"", envelope_of(ports, request, encoded, guess, ttl_ms=ttl_ms))]
+    (vector,), replies = await _vectors(ports, [request], ttl_ms, first)
     if vector is None:
         return False
+    if replies and replies[0] == 1 and vector == guess:
+        return True
+    ports = one_call(ports, ports.clock.ticks_us() - started_us)
+    verdict = None
+    if replies and replies[0] == 1:
+        verdict = Verdict(State.MISS, Cause.INVALIDATED, parse(first[0].envelope))
+    elif replies:
+        verdict = await _found(ports, request)
     return await _swap(ports, request, envelope_of(ports, request, encoded, vector, ttl_ms=ttl_ms), verdict)
+
+
+def _swapping(request: Request, seen: bytes, envelope: bytes) -> Swap:
+    names, policy = request.names, request.policy
+    return Swap(names.value, names.lease, seen, 0, envelope, hard_ttl_ms(policy.ttl_ms, policy.kept_ms))
 
 
 async def _swap(ports: Ports, request: Request, envelope: bytes, verdict: Verdict | None) -> bool:
     """Put the envelope where there is no valid entry, looking again at whatever turns up in between."""
-    names, policy = request.names, request.policy
-    px_ms = hard_ttl_ms(policy.ttl_ms, policy.kept_ms)
     for _ in range(_TRIES):
         if verdict is not None and verdict.cause is None:
             return False
-        seen = b"" if verdict is None else verdict.seen
-        (reply,) = await _write(ports, [request], (Swap(names.value, names.lease, seen, 0, envelope, px_ms),))
+        swap = _swapping(request, b"" if verdict is None else verdict.seen, envelope)
+        (reply,) = await _write(ports, [request], (swap,))
         if reply == 1:
             return True
         verdict = await _found(ports, request)
@@ -178,7 +216,7 @@ async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int 
         elif not create:
             return None
         else:
-            (vector,) = await _vectors(ports, [request], request.policy.ttl_ms)
+            (vector,), _ = await _vectors(ports, [request], request.policy.ttl_ms)
             if vector is None:
                 return by
             envelope = envelope_of(ports, request, request.values.encode(by), vector, ttl_ms=request.policy.ttl_ms)

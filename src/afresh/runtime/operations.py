@@ -89,7 +89,7 @@ async def ttl_s(ports: Ports, request: Request) -> float | None:
 
 
 async def put(ports: Ports, request: Request, value: object) -> bool:
-    """Store a value. Cost: 2 round trips, 1 without stamps."""
+    """Store a value. Cost: 1 round trip; 2 under stamps that are new to this process."""
     return await put_many(ports, [(request, value)])
 
 
@@ -105,7 +105,7 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
 
 
 async def add(ports: Ports, request: Request, value: object) -> bool:
-    """Store a value if there is none. Cost: 3 round trips, 1 without stamps."""
+    """Store a value if there is none. Cost: 1 round trip to 3."""
     if bypassed():
         return False
     try:

@@ -62,6 +62,7 @@ class Scripted:
         self.refusing: dict[type, StoreError] = {}
         self.before: dict[type, Callable[[], object]] = {}
         self.asked: list[ops.Op] = []
+        self.batches = 0
         self.sleeps: list[float] = []
         self.tallies = Tallies()
         self.table = FlightTable()
@@ -72,6 +73,7 @@ class Scripted:
     async def flight(self, batch: Sequence[ops.Op], /, spent_us: int = 0) -> list[Any]:
         """Run the operations, but for what was arranged."""
         self.asked += batch
+        self.batches += 1
         for op in batch:
             if (error := self.failing.get(type(op))) is not None:
                 raise error

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from afresh.core import ops, writes
+from afresh.core import ops, stamps, writes
 from afresh.core.reads import Request, read
 from afresh.core.stamps import NOTHING
 from afresh.core.writes import Target
@@ -87,6 +87,86 @@ def test_a_put_that_fails_raises(world: Scripted, kind: type[ops.Op], way: str) 
 
     with pytest.raises(StoreRefused):
         put(world, 1)
+
+
+def flights(world: Scripted) -> int:
+    """Count the flights asked since this was last called."""
+    world.batches, made = 0, world.batches
+    return made
+
+
+def test_a_put_under_stamps_that_are_remembered_costs_one_round_trip(world: Scripted) -> None:
+    put(world, 1)
+    assert flights(world) == 2
+
+    assert put(world, 2) is True
+
+    assert flights(world) == 1
+    assert stored(world) == 2
+
+
+def test_a_put_under_stamps_that_have_changed_is_done_again(world: Scripted) -> None:
+    put(world, 1)
+    world.ask(ops.Bump(TAG.key, TAG.writers, b"renewed-"))
+    flights(world)
+
+    assert put(world, 2) is True
+
+    assert flights(world) == 2
+    assert stored(world) == 2
+    put(world, 3)
+    assert flights(world) == 1 + 1, "the read above, and the put"
+
+
+def test_only_what_was_put_under_other_stamps_is_put_again(world: Scripted) -> None:
+    tagged = a_request("f:f:2", tags=["b"])
+    run_now(writes.put_many(world.ports, [(a_request(), 1), (tagged, 2)]))
+    world.ask(ops.Bump(TAG.key, TAG.writers, b"renewed-"))
+    world.asked.clear()
+
+    run_now(writes.put_many(world.ports, [(a_request(), 3), (tagged, 4)]))
+
+    assert rounds(world, ops.Put) == 3
+    assert [stored(world), stored(world, tagged)] == [3, 4]
+
+
+def test_a_put_with_ttl_0_drops_in_one_round_trip(world: Scripted) -> None:
+    put(world, 1)
+    flights(world)
+
+    assert put(world, 2, a_request(ttl_ms=0)) is False
+
+    assert flights(world) == 1
+    assert stored(world) is None
+
+
+def test_an_add_under_stamps_that_are_remembered_costs_one_round_trip(world: Scripted) -> None:
+    put(world, 1)
+    flights(world)
+
+    assert run_now(writes.add(world.ports, a_request("f:f:2"), 1)) is True
+
+    assert flights(world) == 1
+    assert stored(world, a_request("f:f:2")) == 1
+
+
+def test_an_add_under_stamps_that_have_changed_takes_the_place_of_its_own(world: Scripted) -> None:
+    put(world, 1)
+    world.ask(ops.Bump(TAG.key, TAG.writers, b"renewed-"))
+    flights(world)
+
+    assert run_now(writes.add(world.ports, a_request("f:f:2"), 1)) is True
+
+    assert flights(world) == 2
+    assert stored(world, a_request("f:f:2")) == 1
+
+
+def test_more_stamps_are_not_remembered_than_there_is_room_for(world: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stamps, "_MOST_REMEMBERED", 2)
+    for tag in "abc":
+        put(world, 1, a_request(tags=[tag]))
+
+    assert len(world.ports.remembered._stamps) <= 4
 
 
 # --- add -----------------------------------------------------------------------------------------------------------
