@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self, final
 
 from afresh.codec.values import SignedPickle, check_codec
-from afresh.core.keys import Key, Tag, user_id
+from afresh.core.keys import Key, Namespace, Tag, user_id
 from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy
 from afresh.core.ports import Codec
 from afresh.core.reads import Request
@@ -205,6 +205,8 @@ class Facade:
             function = namespace.tag_of(key.function) if isinstance(key, Key) and key.function else None
             needs = needs_of(namespace, function, _checked_tags(listed("tags", tags)))
         values = engine.values if kind is None else engine.codecs.values(kind)
+        if isinstance(key, Key) and key.function:
+            values = replace(values, dictionaries=engine.dictionaries(key.function.removeprefix(Namespace.function_tag(""))))
         policy = self._policy if ttl is MISSING else Policy(self._ttl_ms(ttl))
         return Request(namespace.names_of(key), needs, policy, values, "keys", namespace)
 

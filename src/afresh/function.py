@@ -76,7 +76,7 @@ class Function:
         self.identity = function_id(self.name, options.version)
         self.tag = Namespace.function_tag(self.identity)
         self.is_async = is_coroutine_function(fn)
-        self.values = engine.codecs.returned_by(fn, options.codec)
+        self.values = replace(engine.codecs.returned_by(fn, options.codec), dictionaries=engine.dictionaries(self.identity))
         spelling = Spelling(fn)
         self._parameters = tuple(spelling.positions)
         self._kept = self._keep(options.ignore)

@@ -72,10 +72,11 @@ class KeyRule:
         return self.pattern.fullmatch(key.name) is not None and (self.permanent or key.has_ttl)
 
 
-# Test namespaces begin with t-. The stamp of a function or of a namespace is the one key that outlives its ttl on purpose.
+# Test namespaces begin with t-. The stamps of functions and namespaces, and compression dictionaries, have no ttl on purpose.
 OWN_KEYS = (
     KeyRule(re.compile(rb"t-.*?:[vltohz]:\{.*\}", re.DOTALL)),
     KeyRule(re.compile(rb"t-.*?:t:\{[0-9a-f]{16}\}", re.DOTALL), permanent=True),
+    KeyRule(re.compile(rb"t-.*?:d:\{f.*\}", re.DOTALL), permanent=True),
 )
 
 

@@ -17,7 +17,7 @@ from afresh.errors import AfreshError
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("demo",)
+COMMANDS = ("demo", "train")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,6 +5,7 @@ A compressed payload is one zstd frame that states the size of its content (RFC 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from threading import local
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from afresh.errors import UndecodablePayload
 if TYPE_CHECKING:
     from zstandard import ZstdCompressor, ZstdDecompressor
 
-__all__ = ["compress", "decompress"]
+__all__ = ["compress", "decompress", "decompressed"]
 
 _SMALLEST_BYTES: Final = 1024
 _LARGEST_SHARE: Final = 0.9
@@ -62,12 +63,17 @@ def decompress(packed: bytes | memoryview, max_bytes: int) -> bytes:
     Raises:
         UndecodablePayload: for anything but one whole frame of at most ``max_bytes``, and where zstandard is not installed.
     """
+    return decompressed(lambda: _contexts.decompressor, packed, max_bytes)
+
+
+def decompressed(decompressor: Callable[[], ZstdDecompressor], packed: bytes | memoryview, max_bytes: int) -> bytes:
+    """Do what `decompress` does, by a decompressor of the caller's."""
     try:
         from zstandard import get_frame_parameters
 
         size = get_frame_parameters(packed).content_size
         if size <= max_bytes:
-            return _contexts.decompressor.decompress(packed, allow_extra_data=False)
+            return decompressor().decompress(packed, allow_extra_data=False)
     except ImportError:
         raise UndecodablePayload("the payload is compressed: install zstandard to read it") from None
     except Exception as error:  # noqa: BLE001  # zstandard documents ZstdError; hostile bytes get the widest net

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from afresh.codec.compression import compress, decompress
+from afresh.codec.dictionaries import Dictionaries
 from afresh.codec.integers import decode_int, encode_int
 from afresh.core.envelope import Entry, Flag
 from afresh.core.ports import Codec, Encoded
@@ -17,13 +18,13 @@ from afresh.errors import ConfigurationError, UndecodablePayload, UnencodableVal
 if TYPE_CHECKING:
     from afresh.codec.signing import Signer
 
-__all__ = ["INTEGER", "MAX_VALUE_BYTES", "CodecValues", "Codecs", "SignedPickle", "check_codec"]
+__all__ = ["FOREIGN", "INTEGER", "MAX_VALUE_BYTES", "CodecValues", "Codecs", "SignedPickle", "check_codec"]
 
 # The codec byte of an integer's digits; incr.lua knows it, too.
 INTEGER: Final = 1
 MAX_VALUE_BYTES: Final = 64 * 2**20
 # Codecs from outside afresh have the numbers from here on.
-_FOREIGN: Final = 128
+FOREIGN: Final = 128
 _TREATED: Final = Flag.SIGNED | Flag.COMPRESSED
 
 
@@ -35,11 +36,13 @@ class CodecValues:
         codec: for everything but integers; for these as well, where there is a signer, or the codec is not afresh's own.
         signer: authenticates what the codec made; required by codecs whose decoding can run code.
         max_bytes: the largest payload that is stored, and that compressed bytes may grow to.
+        dictionaries: of the function whose values these are.
     """
 
     codec: Codec
     signer: Signer | None = None
     max_bytes: int = MAX_VALUE_BYTES
+    dictionaries: Dictionaries | None = None
     # The codec byte of payloads that the codec decodes as they are; -1: there are none.
     _untreated: int = field(init=False, repr=False, compare=False)
 
@@ -54,7 +57,7 @@ class CodecValues:
     @property
     def _has_digits(self) -> bool:
         """Say whether integers are stored as digits, for all to read and add to."""
-        return self.signer is None and self.codec.codec_id < _FOREIGN
+        return self.signer is None and self.codec.codec_id < FOREIGN
 
     def encode(self, value: object, /) -> Encoded:
         """Return the payload.
@@ -74,10 +77,16 @@ class CodecValues:
             reason = f"it takes {len(payload):,} bytes, and max_value_bytes is {self.max_bytes:,}"
             raise UnencodableValue(type(value).__name__, reason=reason)
         flags = Flag.SIGNED if self.signer else 0
-        packed = compress(payload) if self.codec.codec_id < _FOREIGN else None
+        number, packed = self._compressed(payload)
         if packed is not None:
             payload, flags = packed, flags | Flag.COMPRESSED
-        return Encoded(self.codec.codec_id, flags, payload)
+        return Encoded(self.codec.codec_id, flags, payload, number)
+
+    def _compressed(self, payload: bytes) -> tuple[int, bytes | None]:
+        """Return the dictionary's number, 0 for none, and the compressed payload, None where it stays as it is."""
+        if self.codec.codec_id >= FOREIGN:
+            return 0, None
+        return (self.dictionaries and self.dictionaries.compress(payload)) or (0, compress(payload))
 
     def seal(self, key: str, prefix: bytes, encoded: Encoded, /) -> bytes:
         """Return the whole envelope."""
@@ -107,8 +116,16 @@ class CodecValues:
             msg = f"the entry was written with codec {entry.codec}, not {self.codec.codec_id}"
             raise UndecodablePayload(msg)
         if entry.flags & Flag.COMPRESSED:
-            payload = decompress(payload, self.max_bytes)
+            payload = self._decompressed(entry.dictionary, payload)
         return self._decoded(payload)
+
+    def _decompressed(self, number: int, payload: bytes | memoryview) -> bytes:
+        if not number:
+            return decompress(payload, self.max_bytes)
+        if self.dictionaries is None:
+            msg = f"the entry was compressed with dictionary {number} of another function"
+            raise UndecodablePayload(msg)
+        return self.dictionaries.decompress(number, payload, self.max_bytes)
 
     def _decoded(self, payload: bytes | memoryview) -> object:
         try:
@@ -215,6 +232,6 @@ def check_codec(codec: Codec | SignedPickle | None) -> None:
             f"{'; it lacks ' + ', '.join(missing) if missing else ', not a class'}."
         )
         raise ConfigurationError(msg)
-    if not isinstance(codec.codec_id, int) or not _FOREIGN <= codec.codec_id < 2 * _FOREIGN:
-        msg = f"codec_id={codec.codec_id!r} of {type(codec).__name__} must be a number from {_FOREIGN} to {2 * _FOREIGN - 1}."
+    if not isinstance(codec.codec_id, int) or not FOREIGN <= codec.codec_id < 2 * FOREIGN:
+        msg = f"codec_id={codec.codec_id!r} of {type(codec).__name__} must be a number from {FOREIGN} to {2 * FOREIGN - 1}."
         raise ConfigurationError(msg)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from afresh.core.budget import one_call
+from afresh.core.dictionaries import CURRENT, take_newest
 from afresh.core.envelope import FOR_EVER, Entry, Flag, pack_prefix, parse
 from afresh.core.failures import failure_record
 from afresh.core.keys import writers_of
-from afresh.core.ops import Abandon, Announce, Commit, Extend, Fail, Op, Stamp
+from afresh.core.ops import Abandon, Announce, Commit, Extend, Fail, HashGet, Op, Stamp
 from afresh.core.policy import KEY_STAMP_MS, LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms, jittered_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Flight, Ports
 from afresh.core.reads import Hit, Request, near_ms, stamp_reads
@@ -190,6 +191,7 @@ def envelope_of(
         fresh_until_ms=FOR_EVER if ttl_ms is None else now_ms + ttl_ms,
         cost_us=cost_us,
         schema=request.values.schema,
+        dictionary=encoded.dictionary,
     )
     return request.values.seal(request.names.value, prefix, encoded)
 
@@ -214,12 +216,16 @@ async def _store(ports: Ports, results: Sequence[Result]) -> None:
         ops.append(Commit(names.value, names.lease, result.claim.mark, result.envelope, px_ms))
         extending |= _extending(ports, result.claim, tag_ttl_ms(result.ttl_ms, kept_ms))
     reads = {get.key: get for get in stamp_reads([result.claim.request for result in results])}
-    looks = extending | reads
+    asking = {each.key: each for each in (result.claim.request.values.dictionaries for result in results) if each is not None}
+    asked = {key: HashGet(key, (CURRENT,)) for key, each in asking.items() if each.is_due(ports.clock.ticks_us())}
+    looks = extending | reads | asked
     try:
         replies = await ports.store.flight([*ops, *looks.values(), *announcing])
     except StoreError as error:
         replies = [error] * (len(ops) + len(looks))
     stamps = dict(zip(looks, replies[len(ops) :], strict=False))
+    for key in asked:
+        await take_newest(ports, asking[key], stamps[key])
     for result, stored in zip(results, replies[: len(ops)], strict=True):
         request = result.claim.request
         result.claim.lost = None

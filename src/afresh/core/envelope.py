@@ -108,8 +108,17 @@ def has_tags(raw: bytes) -> bool:
 
 
 def pack_prefix(
-    vector: bytes, *, flags: int, codec: int, tags: int, created_ms: int, fresh_until_ms: int, cost_us: int, schema: int
+    vector: bytes,
+    *,
+    flags: int,
+    codec: int,
+    tags: int,
+    created_ms: int,
+    fresh_until_ms: int,
+    cost_us: int,
+    schema: int,
+    dictionary: int = 0,
 ) -> bytes:
     """Return header and stamps; the payload follows them."""
     cost = min(cost_us, _MAX_COST)
-    return _HEADER.pack(_BEGINNING, flags, codec, tags, 0, created_ms, fresh_until_ms, cost, schema) + vector
+    return _HEADER.pack(_BEGINNING, flags, codec, tags, dictionary, created_ms, fresh_until_ms, cost, schema) + vector

@@ -7,6 +7,7 @@ A namespace owns these names; each script of afresh touches the names of one id,
     <ns>:t:{<id>}    its own stamp                 <ns>:z:{…}      the listeners' heartbeats: never set
     <ns>:o:{<h>}    the transactions that are writing under a tag
     <ns>:z:{run}    which run of the server the namespace's stamp is from (core/restarts.py)
+    <ns>:d:{<id>}    the compression dictionaries of a function
 
 ``<id>`` is a kind (``f`` function, ``k`` user key), ``:`` and text, or ``#`` and a digest. Text is escaped so that it holds no brace;
 ``h`` is 16 hex digits, which no id can be, since an id has ``:`` or ``#`` as its second character.
@@ -29,6 +30,7 @@ __all__ = [
     "Namespace",
     "Tag",
     "Watched",
+    "dictionaries_of",
     "function_id",
     "key_slot",
     "key_tag",
@@ -198,6 +200,11 @@ def key_tag(namespace: Namespace, names: Names) -> Tag:
 def run_note(namespace: Namespace) -> str:
     """Return the name of the note that says which run of the server a namespace's stamp is from."""
     return f"{namespace.name}:z:{{run}}"
+
+
+def dictionaries_of(namespace: Namespace, identity: str) -> str:
+    """Return the name of the compression dictionaries of a function, by its id."""
+    return f"{namespace.name}:d:{{{identity}}}"
 
 
 def key_slot(key: str) -> int:

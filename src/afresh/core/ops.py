@@ -25,6 +25,7 @@ __all__ = [
     "Fail",
     "Get",
     "HashGet",
+    "HashSet",
     "Incr",
     "Invalidate",
     "Mark",
@@ -52,6 +53,13 @@ class HashGet(NamedTuple):
 
     key: str
     fields: tuple[str, ...]
+
+
+class HashSet(NamedTuple):
+    """HSET. Reply: how many fields are new."""
+
+    key: str
+    fields: tuple[str | bytes, ...]
 
 
 class Unlink(NamedTuple):
@@ -266,6 +274,7 @@ class TableExtend(NamedTuple):
 Op: TypeAlias = (
     Get
     | HashGet
+    | HashSet
     | Unlink
     | Scan
     | Seize
@@ -291,7 +300,14 @@ Op: TypeAlias = (
 
 # The words before an operation's fields. A last field that is a tuple is laid out flat.
 COMMANDS: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
-    {Get: ("GET",), HashGet: ("HMGET",), Unlink: ("UNLINK",), Seize: ("PSETEX",), Announce: ("PSETEX",)}
+    {
+        Get: ("GET",),
+        HashGet: ("HMGET",),
+        HashSet: ("HSET",),
+        Unlink: ("UNLINK",),
+        Seize: ("PSETEX",),
+        Announce: ("PSETEX",),
+    }
 )
 # The script's name and how many of the operation's first fields are its keys.
 SCRIPTS: Final[Mapping[type, tuple[str, int]]] = MappingProxyType(

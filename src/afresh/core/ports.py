@@ -289,6 +289,29 @@ class Codec(Protocol):
         ...
 
 
+class Dictionaries(Protocol):
+    """The compression dictionaries of one function, as far as they are here. See `afresh.codec.dictionaries`."""
+
+    current: int
+
+    @property
+    def key(self) -> str:
+        """The name of the hash that has them all."""
+        ...
+
+    def is_due(self, now_us: int, /) -> bool:
+        """Say whether it is time to ask for the newest number, and count that as done."""
+        ...
+
+    def lacks(self, number: int, /) -> bool:
+        """Say whether this one must be fetched."""
+        ...
+
+    def know(self, number: int, content: bytes, /) -> None:
+        """Keep one."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """A value's payload and how it was made, for the envelope's header."""
@@ -296,6 +319,7 @@ class Encoded:
     codec: int
     flags: int
     payload: bytes
+    dictionary: int = 0
 
 
 class Values(Protocol):
@@ -304,6 +328,11 @@ class Values(Protocol):
     @property
     def schema(self) -> int:
         """See `Codec.schema`."""
+        ...
+
+    @property
+    def dictionaries(self) -> Dictionaries | None:
+        """What compresses better for knowing other values of the function; None for what is no function's."""
         ...
 
     def encode(self, value: object, /) -> Encoded:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from afresh.core.budget import one_call
 from afresh.core.decide import Cause, State, Verdict, classify, near_for_ms, plainly_fresh, undeclared
+from afresh.core.dictionaries import fetch_dictionary
 from afresh.core.envelope import Entry, Flag
 from afresh.core.keys import Names, Namespace
 from afresh.core.ops import Get
@@ -222,7 +223,7 @@ async def read(ports: Ports, request: Request, held: Sequence[bytes | None] = ()
         verdict = await look(ports, request, held)
     except StoreError as error:
         return None, _unavailable(ports, error)
-    return decoded(request, verdict)
+    return await _decoded(ports, request, verdict)
 
 
 async def read_many(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit | None, Verdict]]:
@@ -231,7 +232,15 @@ async def read_many(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit
         verdicts = await _look_many(ports, requests)
     except StoreError as error:
         return [(None, _unavailable(ports, error))] * len(requests)
-    return [decoded(request, verdict) for request, verdict in zip(requests, verdicts, strict=True)]
+    return [await _decoded(ports, request, verdict) for request, verdict in zip(requests, verdicts, strict=True)]
+
+
+async def _decoded(ports: Ports, request: Request, verdict: Verdict) -> tuple[Hit | None, Verdict]:
+    """Do what `decoded` does, and fetch what an entry was compressed with. Cost: 1 round trip for each dictionary, once."""
+    found = decoded(request, verdict)
+    if found[1].cause is Cause.UNDECODABLE and await fetch_dictionary(ports, request.values.dictionaries, verdict.entry):
+        return decoded(request, verdict)
+    return found
 
 
 def _unavailable(ports: Ports, error: StoreError) -> Verdict:

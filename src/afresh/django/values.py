@@ -52,6 +52,7 @@ class DjangoValues:
     """Chooses for each value. Implements `afresh.core.ports.Values`; SECRET_KEY is read when the first pickle is met."""
 
     schema: Final = 0
+    dictionaries: Final = None
 
     def __init__(self) -> None:
         self._plain = CodecValues(_PlainCodec(), max_bytes=_MAX_BYTES)

@@ -11,10 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from afresh.codec.dictionaries import Dictionaries
 from afresh.codec.values import Codecs
-from afresh.core.keys import Namespace
+from afresh.core.keys import Namespace, dictionaries_of
 from afresh.core.ops import Op
 from afresh.core.policy import LEASE_MS, LONGEST_COMPUTE_MS
 from afresh.core.ports import Clock, Flights, Ports, Store
@@ -101,6 +103,8 @@ class Engine:
         self.renewals = Renewals(self.sync_ports, self.counters)
         self.background = Background()
         self.function_names: dict[str, Callable[..., Any]] = {}
+        # Of each function, by its id.
+        self.dictionaries = cache(lambda identity: Dictionaries(dictionaries_of(namespace, identity)))
         self.default_needs = needs_of(namespace)
         forget_after_fork(self)
 

@@ -156,6 +156,17 @@ class MemoryStore:
         table = self._hash(op.key) or {}
         return [table.get(field.encode()) for field in op.fields]
 
+    def _hashset(self, op: ops.HashSet) -> int:
+        table = self._hash(op.key) or {}
+        words = [word.encode() if isinstance(word, str) else word for word in op.fields]
+        added = dict(zip(words[::2], words[1::2], strict=True))
+        new = len(added.keys() - table.keys())
+        if op.key in self._data:
+            self._keep(op.key, table | added)
+        else:
+            self._store(op.key, added, 0)
+        return new
+
     def _unlink(self, op: ops.Unlink) -> int:
         return self._drop(op.key, *op.more)
 
