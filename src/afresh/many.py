@@ -111,6 +111,13 @@ class _Sorted:
         self.values |= {each: duty.hit.value for each, duty in duties.items() if duty.hit is not None}
         self.later = {each: duty.claim for each, duty in duties.items()}
 
+    def handed_over(self) -> _Sorted:
+        """Return what is computed later as a batch of its own, for another thread or task."""
+        for claim in self.later.values():
+            if claim.flight is not None:
+                claim.flight.hand_over()
+        return _Sorted(self._engine, list(self.later), list(self.later.values()))
+
     def start_compute(self, *, is_task: bool) -> None:
         start_compute(self._engine, list(self.claims.values()), is_task=is_task)
 
@@ -141,7 +148,7 @@ class Many(_Batches, Generic[K, V, P]):
         compute = functools.partial(self._compute, ports, call)
         batch = _Sorted(engine, list(requests), run_now(obtain_many_into(ports, list(requests.values()), captured)))
         if batch.later:
-            later = _Sorted(engine, list(batch.later), list(batch.later.values()))
+            later = batch.handed_over()
             if engine.background.start(functools.partial(self._compute_behind, ports, call, later)) is None:
                 run_now(abandon_many(ports, list(batch.later.values())))
         values = {**batch.values, **compute(batch)}
@@ -217,7 +224,7 @@ class AsyncMany(_Batches, Generic[K, V, P]):
         compute = functools.partial(self._compute, ports, call)
         batch = _Sorted(engine, list(requests), await obtain_many_into(ports, list(requests.values()), captured))
         if batch.later:
-            later = _Sorted(engine, list(batch.later), list(batch.later.values()))
+            later = batch.handed_over()
             engine.background.start_task(self._compute_behind(ports, call, later))
         values = {**batch.values, **await compute(batch)}
         for each in batch.pending:

@@ -158,11 +158,11 @@ def _seal(ports: Ports, result: Result) -> None:
         return
     is_negative = result.negative_ttl_ms is not None
     try:
-        ttl_ms = result.negative_ttl_ms if is_negative else request.policy.ttl_for(result.value)
-        result.ttl_ms = jittered_ms(ttl_ms, request.policy.jitter, ports.rand())
+        result.ttl_ms = result.negative_ttl_ms if is_negative else request.policy.ttl_for(result.value)
+        fresh_ms = jittered_ms(result.ttl_ms, request.policy.jitter, ports.rand())
         encoded = request.values.encode(result.value)
         flags = Flag.NEGATIVE if is_negative else 0
-        result.envelope = envelope_of(ports, request, encoded, claim.vector, ttl_ms=result.ttl_ms, cost_us=cost_us, flags=flags)
+        result.envelope = envelope_of(ports, request, encoded, claim.vector, ttl_ms=fresh_ms, cost_us=cost_us, flags=flags)
     except UnencodableValue as error:
         result.alone = True
         ports.events.unencodable(request.owner, error)

@@ -30,8 +30,8 @@ from afresh.core.commits import Behind, Claim, abandon, commit, release
 from afresh.core.decide import Cause, State, Verdict, is_kept
 from afresh.core.envelope import Entry, parse
 from afresh.core.failures import MARK_BYTES, digest_of, is_failure, refusal
-from afresh.core.ops import Abandon, Claim as ClaimOp, Seize, Stamp
-from afresh.core.policy import POLL_MS, tag_ttl_ms
+from afresh.core.ops import Abandon, Claim as ClaimOp, Get, Seize, Stamp
+from afresh.core.policy import POLL_MS, pause_after_ms, tag_ttl_ms
 from afresh.core.ports import Flight, Outcome, Ports
 from afresh.core.reads import Hit, Request, fetch, fetch_many, fill_token, hit_kept, hit_of, read
 from afresh.core.stamps import STAMP_BYTES, Needs
@@ -160,7 +160,6 @@ async def _lead(ports: Ports, wanted: _Wanted, deadline_us: int) -> Hit | Claim 
 async def _claim_or_serve(ports: Ports, wanted: _Wanted, deadline_us: int) -> Hit | Claim | Behind | bytes:
     """Do what `_lead` does; where a compute failed a moment ago, return the entry to serve, or the record of the failure."""
     request, flight = wanted.request, wanted.flight
-    pause_ms = 0.0
     looked_for_all = False  # since the calls began that take part in the flight
     while True:
         got = await _claim(ports, wanted)
@@ -180,8 +179,7 @@ async def _claim_or_serve(ports: Ports, wanted: _Wanted, deadline_us: int) -> Hi
                 return served
             return _duty(ports, _computing(ports, wanted), Cause.BYPASS)
         elif got:
-            pause_ms = _next_pause_ms(pause_ms, int.from_bytes(got[_NUMBER_BYTES:], "little"))
-            await ports.clock.sleep_ms(min(pause_ms, left_ms))
+            await _outwait(ports, request, got, deadline_us)
             looking = one_call(ports, spent_us(ports))  # to look whether somebody else is done is to wait
         flight.mark()
         looked_for_all = True
@@ -214,11 +212,21 @@ def _new_mark(ports: Ports, verdict: Verdict) -> bytes:
     return ports.token(_NUMBER_BYTES) + cost_ms.to_bytes(MARK_BYTES - _NUMBER_BYTES, "little")
 
 
-def _next_pause_ms(last_ms: float, cost_ms: int) -> float:
-    shortest, longest = POLL_MS
-    if not last_ms:
-        return max(shortest, cost_ms)
-    return shortest if last_ms > longest else min(longest, 2 * last_ms)
+async def _outwait(ports: Ports, request: Request, mark: bytes, deadline_us: int) -> None:
+    """Sleep until this mark does not hold the lease any more, or the time is up. Cost: 1 command for each look."""
+    began_us = ports.clock.ticks_us()
+    cost_ms = int.from_bytes(mark[_NUMBER_BYTES:], "little")
+    pause_ms: float = max(POLL_MS[0], cost_ms)
+    while (left_ms := (deadline_us - ports.clock.ticks_us()) / 1000) > 0:
+        await ports.clock.sleep_ms(min(pause_ms, left_ms))
+        looking = one_call(ports, spent_us(ports))
+        try:
+            (held,) = await looking.store.flight((Get(request.names.lease),))
+        except StoreError:
+            return
+        if held != mark:
+            return
+        pause_ms = pause_after_ms((ports.clock.ticks_us() - began_us) / 1000 - cost_ms)
 
 
 class _Wanted(NamedTuple):

@@ -33,6 +33,7 @@ __all__ = [
     "Policy",
     "hard_ttl_ms",
     "jittered_ms",
+    "pause_after_ms",
     "tag_ttl_ms",
 ]
 
@@ -116,6 +117,15 @@ class Policy:
 def jittered_ms(ttl_ms: int | None, jitter: float, rand: float) -> int | None:
     """Return the ttl, shorter by chance: never longer, since a result may be worthless after it. `rand` is in (0, 1]; 1: unchanged."""
     return ttl_ms if not ttl_ms else max(1, round(ttl_ms * (1 - jitter * (1 - rand))))
+
+
+def pause_after_ms(overdue_ms: float) -> float:
+    """Return how long to sleep before the next look at a lease, if its compute takes so much longer than the last one.
+
+    Whoever waits then learns of the end an eighth of that later at most.
+    """
+    shortest, longest = POLL_MS
+    return min(longest, max(shortest, overdue_ms / 8))
 
 
 def hard_ttl_ms(ttl_ms: int | None, kept_ms: int) -> int:

@@ -51,7 +51,7 @@ class AsyncStore:
         packed = reading(batch)
         if packed is None:
             return await deliver(self._exchange, batch, spent_us / 1e6)
-        return await self._exchange(packed, len(batch), spent_us / 1e6, again=lambda: packed)
+        return await self._exchange(packed, len(batch), spent_us / 1e6, again=lambda: packed, reads_only=True)
 
     def forget(self) -> None:
         """Drop the connections without a word to the server: they belong to the parent process."""
@@ -63,7 +63,9 @@ class AsyncStore:
         if link is not None:
             await link.aclose()
 
-    async def _exchange(self, packed: bytes, count: int, spent_s: float, *, again: Callable[[], bytes] | None) -> list[Any]:
+    async def _exchange(
+        self, packed: bytes, count: int, spent_s: float, *, again: Callable[[], bytes] | None, reads_only: bool = False
+    ) -> list[Any]:
         loop = asyncio.get_running_loop()
         link = self._links.get(loop)
         if link is None:
@@ -76,7 +78,7 @@ class AsyncStore:
                 spent_s = time.monotonic() - began
             if self._peer.suspects:
                 await wire.talk(self._peer.kill_suspects(wire.known), spent_s)
-            return await wire.send(packed, count, spent_s)
+            return await wire.send(packed, count, spent_s, reads_only=reads_only)
         except LostError as error:
             if was_open and again:
                 return await self._exchange(again(), count, time.monotonic() - began, again=None)

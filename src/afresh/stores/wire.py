@@ -5,6 +5,7 @@ memory, no stack) must not leave the connection open with a reply too few or a f
 
 * A flight waits for its replies before it is written, and has its result before it waits no more.
 * An exception within a step closes the connection, and goes on.
+* Reads that are alike and not yet sent are sent once: whoever asks has asked before they are.
 * One that comes before a step begins makes asyncio forget the step. A flush that did not happen is made up for by the sweep, a sweep by the
   next send. Bytes that were received and not told of are found in the buffer, which is lent with a mark at its beginning.
 """
@@ -47,10 +48,10 @@ class LostError(ConnectionError):
 class _Waiting:
     """A flight to be sent, or whose replies are on their way."""
 
-    __slots__ = ("count", "deadline", "future", "is_spared", "packed", "replies", "spent_s")
+    __slots__ = ("count", "deadline", "futures", "is_spared", "packed", "replies", "spent_s")
 
     def __init__(self, future: asyncio.Future[list[Any]], packed: bytes, count: int, spent_s: float) -> None:
-        self.future = future
+        self.futures = [future]
         self.packed = packed
         self.count = count
         self.spent_s = spent_s
@@ -83,6 +84,7 @@ class Wire(asyncio.BufferedProtocol):
         self._is_lent = False
         self._waiting: deque[_Waiting] = deque()
         self._unsent: list[_Waiting] = []
+        self._unsent_reads: dict[bytes, _Waiting] = {}
         self._transport: asyncio.Transport | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._cause: Exception | None = None
@@ -98,13 +100,14 @@ class Wire(asyncio.BufferedProtocol):
             result: R = end.value
             return result
 
-    def send(self, packed: bytes, count: int, spent_s: float) -> asyncio.Future[list[Any]]:
+    def send(self, packed: bytes, count: int, spent_s: float, *, reads_only: bool = False) -> asyncio.Future[list[Any]]:
         """Queue a flight for this turn's write. The result is its replies.
 
         Args:
             packed: the commands.
             count: how many there are.
             spent_s: how much of the budget is gone.
+            reads_only: they change nothing: several like them may share their replies, which nobody may change then.
 
         Raises:
             TimeoutError: through the future, when the budget is spent.
@@ -114,12 +117,19 @@ class Wire(asyncio.BufferedProtocol):
         if not self.is_open:
             future.set_exception(LostError("the connection is closed"))
             return future
+        reads_only = reads_only and spent_s <= self._budget_s * _MUCH  # else it may have to leave before the others
+        alike = self._unsent_reads.get(packed) if reads_only else None
+        if alike is not None:
+            alike.futures.append(future)
+            return future
         waiting = _Waiting(future, packed, count, spent_s)
         if not self._unsent:
             self._loop.call_soon(self._flush)
             if self._sweeper is None or self._sweeper.when() + self._budget_s < self._loop.time():
                 self._sweep_in(self._budget_s / 2)  # soon enough for a flush that did not happen
         self._unsent.append(waiting)
+        if reads_only:
+            self._unsent_reads[packed] = waiting
         return future
 
     def adopt(self, connection: AbstractConnection) -> None:
@@ -175,8 +185,9 @@ class Wire(asyncio.BufferedProtocol):
             oldest = waiting[0]
             oldest.replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
             if len(oldest.replies) == oldest.count:
-                if not oldest.future.done():
-                    oldest.future.set_result(oldest.replies)
+                for future in oldest.futures:
+                    if not future.done():
+                        future.set_result(oldest.replies)
                 waiting.popleft()
 
     def _flush(self) -> None:
@@ -186,13 +197,13 @@ class Wire(asyncio.BufferedProtocol):
             return
         try:
             self._waiting += unsent
-            self._unsent = []
+            self._unsent, self._unsent_reads = [], {}
             # The server's time begins now, not when the call was queued: a busy loop is not a slow server.
             deadline = self._loop.time() + self._budget_s
             for waiting in unsent:
                 waiting.deadline = deadline
                 if waiting.spent_s > self._budget_s * _MUCH:
-                    self._loop.call_later(allowance_s(self._budget_s, waiting.spent_s), _leave, waiting.future)
+                    self._loop.call_later(allowance_s(self._budget_s, waiting.spent_s), _leave, waiting.futures[0])
             self._transport.write(unsent[0].packed if len(unsent) == 1 else b"".join([waiting.packed for waiting in unsent]))
         except BaseException:
             self.close()
@@ -239,11 +250,11 @@ class Wire(asyncio.BufferedProtocol):
         if self._waiting and self.on_unanswered is not None:
             self.on_unanswered(self.known)
         self._waiting += self._unsent
-        self._unsent = []
+        self._unsent, self._unsent_reads = [], {}
         while self._waiting:
-            future = self._waiting[0].future
-            if not future.done():
-                future.set_exception(cause)
+            for future in self._waiting[0].futures:
+                if not future.done():
+                    future.set_exception(cause)
             self._waiting.popleft()
         self._stop_sweeping()
 
