@@ -196,7 +196,7 @@ class Facade:
             msg = f"a cache key is text of at least one character, not {type(key).__name__}: turn it into str first."
             raise TypeError(msg)
         if not key:
-            msg = "a cache key is text of at least one character, not ''."
+            msg = "a cache key is text of at least one character, not '': name what is stored, 'user:7', say."
             raise ConfigurationError(msg)
         engine = self._engine
         namespace = engine.namespace

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 import warnings
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import FrameType
 
 from afresh.errors import UncachedWarning
 
 __all__ = ["Counters", "FunctionStats", "Tallies"]
 
+# Code that calls and is called on a user's behalf: our own, the wrappers that we generate, and asyncio's.
+_PASSED_OVER = (__file__.removesuffix("telemetry/counters.py"), "<afresh ", os.__file__.removesuffix("os.py") + "asyncio/")
 # A failing server is reported once per this time and operation, a failing function likewise: they would fill the log otherwise.
 _QUIET_S = 30.0
 
@@ -108,6 +113,16 @@ class Tallies:
         )
 
 
+def _callers_level() -> int:
+    """Return the `stacklevel` that makes the warning of our caller one about the line that called afresh, past frames of event loops."""
+    # What warnings.warn(skip_file_prefixes=) does from Python 3.12 on.
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  the documented name of the one way to walk the stack cheaply
+    level = 1
+    while frame is not None and frame.f_code.co_filename.startswith(_PASSED_OVER):
+        frame, level = frame.f_back, level + 1
+    return level if frame is not None else 1
+
+
 class Counters:
     """Counts events, logs failures of the server, warns of values that cannot be cached. See `afresh.core.ports.Events`."""
 
@@ -156,7 +171,7 @@ class Counters:
     def unencodable(self, owner: str, error: Exception) -> None:
         """A value cannot be cached: warn, once per function and reason."""
         self.not_stored(owner, "unencodable")
-        warnings.warn(f"{owner}: not cached: {error}", UncachedWarning, stacklevel=2)
+        warnings.warn(f"{owner}: not cached: {error}", UncachedWarning, stacklevel=_callers_level())
 
     def suppressed(self, operation: str, error: Exception) -> None:
         """The server failed and the call went on without it."""

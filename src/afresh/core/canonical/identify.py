@@ -67,6 +67,8 @@ def identify(value: Any) -> Identity:
     cls = type(value)
     module, qualname = name = class_name(cls)
     if hasattr(cls, "__cache_key__"):
+        if not callable(value.__cache_key__):
+            raise UnkeyableArgument(type_name(cls), reason="its __cache_key__ is no method")
         return module, qualname, {"__cache_key__()": value.__cache_key__()}
     if rule := RULES.get(name):
         parts = rule.parts(value)
