@@ -40,9 +40,9 @@ class AsyncCache(Facade):
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """See `Cache.get_many`."""
-        keys = list(dict.fromkeys(keys))
-        found = await operations.get_many(self._engine.async_ports(), [self._keyed(key) for key in keys], MISSING)
-        return {key: value for key, value in zip(keys, found, strict=True) if value is not MISSING}
+        requests = self._each_keyed(keys)
+        found = await operations.get_many(self._engine.async_ports(), list(requests.values()), MISSING)
+        return {key: value for key, value in zip(requests, found, strict=True) if value is not MISSING}
 
     async def set(self, key: str, value: object, *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> None:
         """See `Cache.set`."""
@@ -50,9 +50,7 @@ class AsyncCache(Facade):
 
     async def set_many(self, values: Mapping[str, object], *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> None:
         """See `Cache.set_many`."""
-        tags = tuple(tags)
-        pairs = [(self._keyed(key, ttl, tags), value) for key, value in values.items()]
-        await operations.put_many(self._engine.async_ports(), pairs)
+        await operations.put_many(self._engine.async_ports(), self._pairs(values, ttl, tags))
 
     async def add(self, key: str, value: object, *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> bool:
         """See `Cache.add`."""
@@ -96,7 +94,7 @@ class AsyncCache(Facade):
         self, key: str, compute: Callable[[], Any], *, ttl: Any = MISSING, tags: Iterable[str] = (), stale_ttl: Duration = 0
     ) -> Any:
         """See `Cache.get_or_compute`. `compute` may be a plain function, too."""
-        return await Tasks(self._engine).compute(self._computed(key, ttl, tags, stale_ttl), compute)
+        return await Tasks(self._engine).compute(self._computed(key, compute, ttl, tags, stale_ttl), compute)
 
     async def invalidate(self, *keys: str) -> Receipt:
         """See `Cache.invalidate`."""

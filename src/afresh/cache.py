@@ -81,7 +81,7 @@ class Cache(Facade):
             raise _not_yet("Cache(durable=)")
         budget_ms = duration_ms(budget, what="budget")
         if not budget_ms:
-            msg = "budget must be more than 0: it is how long the server may take to answer, 250 ms by default."
+            msg = f"budget={budget!r} must be more than 0: it is how long the server may take to answer, 250 ms by default."
             raise ConfigurationError(msg)
         defaults = Defaults(_capped(duration_ms(ttl, what="ttl")), _capped(duration_ms(stale_ttl, what="stale_ttl")))
         check_codec(codec)
@@ -126,9 +126,9 @@ class Cache(Facade):
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return what is stored of these keys. Cost: 1 round trip in all; 2 if an entry has tags."""
-        keys = list(dict.fromkeys(keys))
-        found = run_now(operations.get_many(self._engine.sync_ports(), [self._keyed(key) for key in keys], MISSING))
-        return {key: value for key, value in zip(keys, found, strict=True) if value is not MISSING}
+        requests = self._each_keyed(keys)
+        found = run_now(operations.get_many(self._engine.sync_ports(), list(requests.values()), MISSING))
+        return {key: value for key, value in zip(requests, found, strict=True) if value is not MISSING}
 
     def set(self, key: str, value: object, *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> None:
         """Store a value. A bare set races other writers: prefer `get_or_compute`, whose value cannot be older than an invalidation.
@@ -148,9 +148,7 @@ class Cache(Facade):
 
     def set_many(self, values: Mapping[str, object], *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> None:
         """Store several values. Cost: 1 round trip in all, 2 as for `set`. See there."""
-        tags = tuple(tags)
-        pairs = [(self._keyed(key, ttl, tags), value) for key, value in values.items()]
-        run_now(operations.put_many(self._engine.sync_ports(), pairs))
+        run_now(operations.put_many(self._engine.sync_ports(), self._pairs(values, ttl, tags)))
 
     def add(self, key: str, value: object, *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> bool:
         """Store a value if there is none: True for exactly one of several callers. False if the server failed.
@@ -198,7 +196,7 @@ class Cache(Facade):
             tags: what invalidates it besides its key.
             stale_ttl: how long after that it may be served while a new one is computed behind the callers.
         """
-        result: R = Threads(self._engine).compute(self._computed(key, ttl, tags, stale_ttl), compute)
+        result: R = Threads(self._engine).compute(self._computed(key, compute, ttl, tags, stale_ttl), compute)
         return result
 
     def invalidate(self, *keys: str) -> Receipt:

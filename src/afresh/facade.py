@@ -13,7 +13,7 @@ from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy
 from afresh.core.ports import Codec
 from afresh.core.reads import Request
 from afresh.core.stamps import needs_of
-from afresh.core.suggest import listed, names_nearest_option
+from afresh.core.suggest import flag, listed, names_nearest_option
 from afresh.core.units import MAX_TTL_MS, Duration, duration_ms
 from afresh.core.writes import Target, key_targets
 from afresh.errors import ConfigurationError, NotAvailable
@@ -145,7 +145,7 @@ class Facade:
             backoff_ms=_backoff_ms(backoff, stale_if_error_ms),
             refresh_wait_ms=_refresh_wait_ms(refresh_wait, stale_ttl_ms),
             compute_timeout_ms=None if compute_timeout is MISSING else _positive_ms(compute_timeout, what="compute_timeout"),
-            early_refresh=_checked_bool(early_refresh, what="early_refresh"),
+            early_refresh=flag("early_refresh", early_refresh),
             jitter=JITTER,
         )
         return memoized(self._engine, Options(policy, tags, key, listed("ignore", ignore), name, version, codec, near, share, capture))
@@ -210,8 +210,23 @@ class Facade:
         policy = self._policy if ttl is MISSING else Policy(self._ttl_ms(ttl))
         return Request(namespace.names_of(key), needs, policy, values, "keys", namespace)
 
-    def _computed(self, key: str, ttl: Any, tags: Iterable[str], stale_ttl: Duration) -> Request:
+    def _each_keyed(self, keys: Iterable[str]) -> dict[str, Request]:
+        """Return the requests of `get_many`, by key."""
+        return {key: self._keyed(key) for key in listed("keys", keys)}
+
+    def _pairs(self, values: Mapping[str, object], ttl: Duration, tags: Iterable[str]) -> list[tuple[Request, object]]:
+        """Return the requests of `set_many`, with their values."""
+        if not isinstance(values, Mapping):
+            msg = f"set_many() takes a mapping from keys to values, not {type(values).__name__}: {{'user:7': value}}."
+            raise TypeError(msg)
+        tags = listed("tags", tags)
+        return [(self._keyed(key, ttl, tags), value) for key, value in values.items()]
+
+    def _computed(self, key: str, compute: object, ttl: Any, tags: Iterable[str], stale_ttl: Duration) -> Request:
         """Return the request of `get_or_compute`, whose ttl may be a function of the value."""
+        if not callable(compute):
+            msg = f"get_or_compute() takes a function that makes the value, not {type(compute).__name__}: lambda: load(7), say."
+            raise TypeError(msg)
         stale_ttl_ms = _capped(duration_ms(stale_ttl, what="stale_ttl"))
         policy = Policy(
             ttl_ms=MAX_TTL_MS if callable(ttl) else self._ttl_ms(ttl),
@@ -283,13 +298,6 @@ def _positive_ms(duration: Duration, *, what: str) -> int:
         msg = f"{what}=0 leaves no time to compute in: give more, or omit it."
         raise ConfigurationError(msg)
     return duration
-
-
-def _checked_bool(value: object, *, what: str) -> bool:
-    if not isinstance(value, bool):
-        msg = f"{what}={value!r} must be True or False."
-        raise ConfigurationError(msg)
-    return value
 
 
 def _negative(negative: Mapping[type[Exception], Duration]) -> tuple[tuple[type[Exception], int], ...]:

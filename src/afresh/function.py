@@ -16,6 +16,7 @@ from afresh.core.policy import Policy
 from afresh.core.ports import Codec
 from afresh.core.reads import Hit, Request
 from afresh.core.stamps import needs_of
+from afresh.core.suggest import flag
 from afresh.errors import ConfigurationError
 from afresh.naming import name_of
 from afresh.runtime.computing import Tasks, Threads
@@ -23,7 +24,7 @@ from afresh.runtime.engine import Engine, bypassed
 from afresh.tags import TagTemplates, rendered_by
 from afresh.wrapper import Generator, Spelling
 
-__all__ = ["Function", "Options", "imitate", "is_coroutine_function", "refuse_uncacheable"]
+__all__ = ["Function", "Options", "checked_name", "imitate", "is_coroutine_function", "refuse_uncacheable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,24 @@ class Options:
         if self.key is not None and not callable(self.key):
             msg = f"key={self.key!r} must be a function of the call's arguments, whose result stands for them: key=lambda user: user.id."
             raise ConfigurationError(msg)
-        if self.name is not None and not (isinstance(self.name, str) and self.name):
-            msg = f"name={self.name!r} must be text of at least one character, which nothing else in the namespace is called."
-            raise ConfigurationError(msg)
+        checked_name(self.name)
+        for what in ("near", "share", "capture"):
+            flag(what, getattr(self, what))
         if not isinstance(self.version, (int, str)):
             msg = f"version={self.version!r} must be a whole number or text: change it when the function's meaning changes."
             raise ConfigurationError(msg)
+
+
+def checked_name(name: str | None) -> str | None:
+    """Return the name of a function in keys, if it was given one.
+
+    Raises:
+        ConfigurationError: for what is no name.
+    """
+    if name is not None and not (isinstance(name, str) and name):
+        msg = f"name={name!r} must be text of at least one character, which nothing else in the namespace is called."
+        raise ConfigurationError(msg)
+    return name
 
 
 class Function:

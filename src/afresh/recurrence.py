@@ -16,7 +16,7 @@ from afresh.core.stamps import needs_of
 from afresh.core.table import Growth, Resume, Row, Table
 from afresh.core.writes import Target
 from afresh.errors import ConfigurationError, UnencodableValue
-from afresh.function import imitate, is_coroutine_function, refuse_uncacheable
+from afresh.function import checked_name, imitate, is_coroutine_function, refuse_uncacheable
 from afresh.naming import name_of
 from afresh.runtime import operations
 from afresh.runtime.capturing import capturing
@@ -228,7 +228,7 @@ def recurrence(engine: Engine, base: Mapping[int, Any], options: TableOptions) -
 
     def decorate(fn: Callable[..., Any]) -> Any:
         refuse_uncacheable(fn)
-        owner = options.name or name_of(fn, engine.function_names)
+        owner = checked_name(options.name) or name_of(fn, engine.function_names)
         _check_function(fn, owner, len(base_values))
         namespace = engine.namespace
         needs = needs_of(namespace, namespace.tag_of(Namespace.function_tag(function_id(owner))))

@@ -52,6 +52,14 @@ OPTIONS = {
     "negative ttl": ({"negative": {LookupError: "soon"}}, r"negative=\{LookupError: …\}='soon' is not a duration: give seconds"),
     "codec name": ({"codec": "pickle"}, r"codec='pickle' is no codec: it must be an object with codec_id, .* it lacks codec_id"),
     "codec class": ({"codec": SignedPickle}, r"codec=<class .*SignedPickle'> is no codec"),
+    "near": ({"near": "yes"}, r"near='yes' must be True or False"),
+    "share": ({"share": 1}, r"share=1 must be True or False"),
+    "capture": ({"capture": None}, r"capture=None must be True or False"),
+    "early_refresh": ({"early_refresh": 0.5}, r"early_refresh=0\.5 must be True or False"),
+    "stale_if_error": ({"stale_if_error": "x"}, r"stale_if_error='x' is not a duration: give seconds"),
+    "compute_timeout": ({"compute_timeout": 0}, r"compute_timeout=0 leaves no time to compute in: give more, or omit it"),
+    "refresh_wait": ({"refresh_wait": 1}, r"refresh_wait=1 is for calls that find a stale result, .*give both"),
+    "backoff": ({"backoff": None}, r"backoff=None is not a duration: give seconds"),
     "not there yet": ({"result_tags": lambda value: []}, r"memoize\(result_tags=\) is not available .*the README lists what is"),
 }
 
@@ -105,6 +113,75 @@ def test_a_call_that_cannot_be_is_refused_and_leaves_nothing_behind(memoize, run
         with pytest.raises(AfreshError, match=message):
             run(call(argument))
     assert run(memoize()(function)(1)) == 1
+
+
+# --- keys, tags and values ------------------------------------------------------------------------------------------
+NO_KEY = r"a cache key is text of at least one character, not int: turn it into str first"
+NO_TAG = r"a tag is text of at least one character, not int: write f'user:\{user_id\}', say, and several one by one"
+
+# Methods of a cache, their arguments, and the error.
+OPERATIONS = {
+    "get a number": ("get", (5,), {}, NO_KEY),
+    "get nothing": ("get", ("",), {}, r"a cache key is text of at least one character, not '': name what is stored, 'user:7', say"),
+    "get_many one key": ("get_many", ("abc",), {}, r"keys='abc' is one string: give a list, keys=\['abc'\]"),
+    "get_many a number": ("get_many", (5,), {}, r"keys=5 is no list: leave it out, or give keys=\[…\]"),
+    "get_many numbers": ("get_many", ([5],), {}, NO_KEY),
+    "set a number": ("set", (5, 1), {}, NO_KEY),
+    "set for ever": ("set", ("k", 1), {"ttl": None}, r"ttl=None is not a duration: .* Omit it to use the cache's default"),
+    "set under a tag": ("set", ("k", 1), {"tags": "user"}, r"tags='user' is one string: give a list, tags=\['user'\]"),
+    "set under a number": ("set", ("k", 1), {"tags": [5]}, NO_TAG),
+    "set an object": (
+        "set",
+        ("k", object()),
+        {},
+        r"value of type object cannot be cached faithfully: .*Return plain data, or name a codec",
+    ),
+    "set_many a list": ("set_many", ([1],), {}, r"set_many\(\) takes a mapping from keys to values, not list: \{'user:7': value\}"),
+    "set_many under a tag": ("set_many", ({"k": 1},), {"tags": "user"}, r"tags='user' is one string: give a list"),
+    "add a number": ("add", (5, 1), {}, NO_KEY),
+    "incr by text": ("incr", ("k", "x"), {}, r"incr\(\) adds whole numbers, not str: by=1"),
+    "touch": ("touch", ("k",), {"ttl": "x"}, r"ttl='x' is not a duration: give seconds"),
+    "ttl": ("ttl", (5,), {}, NO_KEY),
+    "compute": (
+        "get_or_compute",
+        ("k", 5),
+        {},
+        r"get_or_compute\(\) takes a function that makes the value, not int: lambda: load\(7\), say",
+    ),
+    "invalidate a list": ("invalidate", (["k"],), {}, r"a cache key is text of at least one character, not list: turn it into str first"),
+    "expire a number": ("expire", (5,), {}, NO_KEY),
+    "a tag": ("invalidate_tags", (5,), {}, NO_TAG),
+    "an empty tag": ("invalidate_tags", ("",), {}, r"a tag is text of at least one character, not '': write"),
+}
+
+
+@pytest.mark.parametrize("case", OPERATIONS)
+def test_what_cannot_be_done_is_refused_and_changes_nothing(cache, colour, run, case):
+    name, args, options, message = OPERATIONS[case]
+    facade = cache if colour == "sync" else cache.aio
+
+    with pytest.raises((AfreshError, TypeError), match=message):
+        run(getattr(facade, name)(*args, **options))
+    assert cache.get("k") is None
+
+
+CACHES = {
+    "budget": ({"budget": 0}, r"budget=0 must be more than 0: it is how long the server may take"),
+    "namespace": ({"namespace": "a b"}, r"namespace='a b' cannot be a namespace: use 1 to 120 characters without braces"),
+    "ttl": ({"ttl": None}, r"ttl=None is not a duration"),
+    "near": ({"near": True}, r"near=True must be afresh\.Near\(…\), or be left out for no near tier"),
+    "size": ({"max_value_bytes": "big"}, r"max_value_bytes='big' is not a size: give bytes, or text such as '64MiB'"),
+    "codec": ({"codec": 5}, r"codec=5 is no codec: it must be an object with"),
+    "misspelt": ({"tll": 5}, r"^Cache\(\) has no option 'tll'\. Did you mean 'ttl'\?"),
+}
+
+
+@pytest.mark.parametrize("case", CACHES)
+def test_a_cache_that_cannot_be_is_refused(case):
+    options, message = CACHES[case]
+
+    with pytest.raises((ConfigurationError, TypeError), match=message):
+        Cache("memory://", **options)
 
 
 # --- batches --------------------------------------------------------------------------------------------------------
@@ -187,6 +264,8 @@ def test_a_function_that_does_not_fit_its_base_is_refused():
         ConfigurationError, match=r"f must take n and 2 previous value\(s\), nearest first, since its base has 2: def f\(n, …\)"
     ):
         recurrence(base={0: 0, 1: 1}, name="f")(lambda n, previous: n)
+    with pytest.raises(ConfigurationError, match=r"name=5 must be text of at least one character"):
+        recurrence(base={0: 1}, name=5)(lambda n, previous: n)
     with pytest.raises(ConfigurationError, match=r"'generator' cannot be memoized: it is a generator"):
         recurrence(base={0: 0})(generator)
 

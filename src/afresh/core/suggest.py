@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from afresh.errors import ConfigurationError
 
-__all__ = ["listed", "names_nearest_option"]
+__all__ = ["flag", "listed", "names_nearest_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,7 +28,7 @@ def names_nearest_option(function: F) -> F:
 
                 nearest = get_close_matches(name, known, 1)
                 hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-                msg = f"{function.__qualname__}() has no option {name!r}.{hint} There are: {', '.join(known)}."
+                msg = f"{_shown(function)}() has no option {name!r}.{hint} There are: {', '.join(known)}."
                 raise TypeError(msg)
         if len(args) > most:
             raise TypeError(_not_by_name(function, args[most]))
@@ -41,7 +41,25 @@ def _not_by_name(function: Callable[..., Any], given: object) -> str:
     if callable(given):
         name = function.__name__
         return f"{name}() takes options by name only, not {given!r}: a decorator is written with parentheses, @cache.{name}()."
-    return f"{function.__qualname__}() takes options by name only, and this {type(given).__name__} has none."
+    return f"{_shown(function)}() takes options by name only, and this {type(given).__name__} has none."
+
+
+def _shown(function: Callable[..., Any]) -> str:
+    """Return what one calls: the class for its constructor, a method without the class that it happens to be in."""
+    owner, _, name = function.__qualname__.rpartition(".")
+    return owner if name == "__init__" else name
+
+
+def flag(what: str, given: object) -> bool:
+    """Return an option that is True or False.
+
+    Raises:
+        ConfigurationError: for anything else, though it may be true or false to Python.
+    """
+    if not isinstance(given, bool):
+        msg = f"{what}={given!r} must be True or False."
+        raise ConfigurationError(msg)
+    return given
 
 
 def listed(what: str, given: Any) -> tuple[Any, ...]:

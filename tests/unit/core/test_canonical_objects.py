@@ -352,6 +352,14 @@ def test_a_cache_key_that_has_no_identity_is_named_in_the_path():
     assert refused.value.argument == "tenants[0].__cache_key__()[1]"
 
 
+def test_a_cache_key_that_is_no_method_is_refused_with_the_path():
+    class Wrong:
+        __cache_key__ = "v1"
+
+    with pytest.raises(UnkeyableArgument, match=r"argument 'tenant\[0\]' of type .*Wrong .*: its __cache_key__ is no method"):
+        render(([Wrong()],), ("tenant",))
+
+
 # --- no identity ---------------------------------------------------------------------------------------------------
 async def coroutine():
     pass
