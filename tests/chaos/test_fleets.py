@@ -23,7 +23,6 @@ def run(server: str, directory: Path, *, colour: Colour = "mixed", by_hand: bool
     program = find_valkey() if server == "valkey" else find_redis()
     if program is None:
         pytest.skip(f"no {server} here")
-    # A server that comes back from a snapshot has its old entries and their stamps back: a limit, stated in the README.
     plan = Plan(
         program,
         directory,
@@ -32,7 +31,6 @@ def run(server: str, directory: Path, *, colour: Colour = "mixed", by_hand: bool
         clients=3,
         colour=colour,
         subject="by_hand" if by_hand else "afresh",
-        without={"restart, snapshot"},
     )
     result = Fleet(plan).run()
     print(f"\n{rendered(result)}")
