@@ -36,7 +36,11 @@ class AsyncCache(Facade):
     async def get(self, key: str, default: D, /, *, type: type[T]) -> T | D: ...
     async def get(self, key: str, default: Any = None, *, type: Any = None) -> Any:
         """See `Cache.get`."""
-        return await operations.get(self._engine.async_ports(), self._keyed(key, kind=type), default, type)
+        near = self._near if type is None else None
+        if near is not None and (value := near.get(key)) is not MISSING:
+            return value
+        value = await operations.get(self._engine.async_ports(), self._keyed(key, kind=type), default, type)
+        return value if near is None else near.found(key, value, default)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """See `Cache.get_many`."""

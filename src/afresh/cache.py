@@ -122,7 +122,11 @@ class Cache(Facade):
 
         Cost: 1 round trip; 2 for an entry with tags.
         """
-        return run_now(operations.get(self._engine.sync_ports(), self._keyed(key, kind=type), default, type))
+        near = self._near if type is None else None
+        if near is not None and (value := near.get(key)) is not MISSING:
+            return value
+        value = run_now(operations.get(self._engine.sync_ports(), self._keyed(key, kind=type), default, type))
+        return value if near is None else near.found(key, value, default)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return what is stored of these keys. Cost: 1 round trip in all; 2 if an entry has tags."""

@@ -21,6 +21,7 @@ from afresh.function import Options
 from afresh.many import MemoizeMany, memoized_many
 from afresh.memoize import Memoize, memoized
 from afresh.runtime.engine import Engine, bypassing
+from afresh.wrapper import lookup
 
 __all__ = ["MISSING", "Defaults", "Facade"]
 
@@ -47,6 +48,28 @@ class Defaults:
     stale_ttl_ms: int
 
 
+class _NearKeys:
+    """Near hits of applications' keys, before a request is made.
+
+    Attributes:
+        get: returns a key's value, or `MISSING`.
+    """
+
+    def __init__(self, request: Callable[[str], Request], engine: Engine) -> None:
+        from afresh.runtime.near_calls import NearCalls  # without a near tier nobody needs that
+
+        assert engine.near is not None
+        calls = NearCalls(engine.near, lambda values: request(*values), engine.values, None)
+        self.get = lookup(calls.names(engine.tallies.of("keys")), MISSING)
+        self._remember = calls.remember
+
+    def found(self, key: str, value: Any, default: Any) -> Any:
+        """Have a value that was found, if it was, be found near the next time; and return it."""
+        if value is not default:
+            self._remember((key,))
+        return value
+
+
 class Facade:
     """Options, decorators and requests; `Cache` and `AsyncCache` add what does I/O, each in its own colour."""
 
@@ -55,6 +78,7 @@ class Facade:
         self._defaults = defaults
         self._again = again
         self._policy = Policy(defaults.ttl_ms)
+        self._near = _NearKeys(self._keyed, engine) if engine.near is not None else None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} namespace={self._engine.namespace.name!r}>"

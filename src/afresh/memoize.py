@@ -41,25 +41,23 @@ class _Handle:
     """What both colours share: the function's record and what it is bound to."""
 
     # Slots, since `functools.wraps` around a handle copies what is in its `__dict__`.
-    __slots__ = ("__dict__", "__func__", "__self__", "_binds_to", "_bound", "_function", "_made_from", "_method")
+    __slots__ = ("__dict__", "__func__", "__self__", "_binds_to", "_function", "_made_from", "_method")
 
     __func__: Any
-    _bound: tuple[Any, ...]
+    __self__: Any
     _binds_to: type | None  # the class of handles that are bound to an instance; made when the first is
     _made_from: tuple[_Handle, dict[str, Any]] | None  # what `options` was called on, and with
     _method: type | None  # classmethod or staticmethod, where that was memoized
 
     def __init__(self, function: Function) -> None:
         self._function = function
-        self._bound, self._made_from, self._method, self._binds_to = (), None, None, None
+        self._made_from, self._method, self._binds_to = None, None, None
         imitate(self, function.fn, function.name)
 
-    def _bind(self, handle: _Handle, obj: object) -> None:
-        """Become to a handle what methods are to functions."""
-        self._function, self._method = handle._function, handle._method
-        self._bound, self._made_from, self._binds_to = (obj,), None, None
-        self.__func__, self.__self__ = handle, obj
-        self.__dict__ = handle.__dict__  # what is set on the function shows on its methods
+    @property
+    def _bound(self) -> tuple[Any, ...]:
+        """What the handle is bound to, if it is."""
+        return ()
 
     def __repr__(self) -> str:
         return f"<memoized {self._function.name}{' bound' if self._bound else ''}>"
@@ -96,12 +94,15 @@ class _Handle:
             return None
         return (owner or type(obj)) if self._method is classmethod else obj
 
-    def _binding(self) -> Any:
+    def _binding(self) -> type:
         """Return the class of handles that are bound to an instance. Its `__call__` is made for the signature as well."""
         if self._binds_to is None:
             base = _BoundAsyncMemoized if self._function.is_async else _BoundMemoized
+            shown = vars(self)
+            same = {"_function": self._function, "_method": self._method, "_binds_to": None}
+            same |= {name: shown[name] for name in ("__doc__", "__module__", "__annotations__") if name in shown}  # classes have their own
             call = None if self._bound else self._function.bound_call
-            self._binds_to = base if call is None else type(base.__name__, (base,), {"__call__": call})
+            self._binds_to = type(base.__name__, (base,), same if call is None else {"__call__": call, **same})
         return self._binds_to
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
@@ -158,8 +159,7 @@ class Memoized(_Handle, Generic[P, R]):
     def __get__(self: Memoized[Concatenate[S, Q], R], obj: S, owner: type | None = None, /) -> Memoized[Q, R]: ...
     def __get__(self, obj: Any, owner: type | None = None, /) -> Any:
         """Bind to an instance, as functions do."""
-        first = self._first(obj, owner)
-        return self if first is None else self._binding()(self, first)
+        raise NotImplementedError  # as for `__call__`
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """Return the call's key, for `Cache.invalidate` and `Cache.get`. No I/O.
@@ -254,8 +254,7 @@ class AsyncMemoized(_Handle, Generic[P, R]):
     def __get__(self: AsyncMemoized[Concatenate[S, Q], R], obj: S, owner: type | None = None, /) -> AsyncMemoized[Q, R]: ...
     def __get__(self, obj: Any, owner: type | None = None, /) -> Any:
         """Bind to an instance, as functions do."""
-        first = self._first(obj, owner)
-        return self if first is None else self._binding()(self, first)
+        raise NotImplementedError  # as for `__call__`
 
     def key(self, /, *args: P.args, **kwargs: P.kwargs) -> Key:
         """See `Memoized.key`."""
@@ -316,13 +315,27 @@ def _signature(bound: _Handle) -> inspect.Signature:
     return inspect.signature(MethodType(bound._function.fn, *bound._bound))  # noqa: SLF001  a handle of this module
 
 
+def _bound(bound: _Handle) -> tuple[Any, ...]:
+    return (bound.__self__,)
+
+
+def _shared(bound: _Handle, name: str) -> Any:
+    """Let what is set on the function show on its methods. Not before it is looked for: it costs as much as a look into the near tier."""
+    if vars(bound) is vars(bound.__func__):
+        raise AttributeError(f"{bound!r} has no attribute {name!r}", name=name, obj=bound)
+    bound.__dict__ = bound.__func__.__dict__
+    return getattr(bound, name)
+
+
 class _BoundMemoized(Memoized[P, R]):
     """A memoized function with its first argument."""
 
     __signature__ = property(_signature)
+    _bound = property(_bound)
+    __getattr__ = _shared
 
     def __init__(self, handle: Memoized[Any, R], obj: object) -> None:
-        self._bind(handle, obj)
+        self.__func__, self.__self__, self._made_from = handle, obj, None
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         result: R = self.__func__.__call__(self.__self__, *args, **kwargs)
@@ -333,9 +346,11 @@ class _BoundAsyncMemoized(AsyncMemoized[P, R]):
     """A memoized coroutine function with its first argument."""
 
     __signature__ = property(_signature)
+    _bound = property(_bound)
+    __getattr__ = _shared
 
     def __init__(self, handle: AsyncMemoized[Any, R], obj: object) -> None:
-        self._bind(handle, obj)
+        self.__func__, self.__self__, self._made_from = handle, obj, None
 
     async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         result: R = await self.__func__.__call__(self.__self__, *args, **kwargs)
@@ -362,9 +377,23 @@ def memoized(engine: Engine, options: Options) -> Memoize:
     return decorate
 
 
+def _get(handle: Any, obj: Any, owner: type | None = None, /) -> Any:
+    """Bind a handle to an instance. Every call of a method comes by, so it does itself what the bound class's `__init__` does."""
+    if handle._method is not None:  # noqa: SLF001  of this module, here and below
+        obj = handle._first(obj, owner)  # noqa: SLF001
+    if obj is None:
+        return handle
+    bound: Any = _new(handle._binds_to or handle._binding())  # noqa: SLF001
+    bound.__func__, bound.__self__, bound._made_from = handle, obj, None  # noqa: SLF001
+    return bound
+
+
+_new = object.__new__
+
+
 def _make(function: Function, method: type | None = None) -> Any:
     """Return a handle of a class of its own, whose `__call__` has the function's signature."""
     base = AsyncMemoized if function.is_async else Memoized
-    handle = type(base.__name__, (base,), {"__call__": function.call})(function)
+    handle = type(base.__name__, (base,), {"__call__": function.call, "__get__": _get})(function)
     handle._method = method  # noqa: SLF001  a handle of this module
     return handle

@@ -48,7 +48,7 @@ from typing import Any
 
 from afresh.errors import ConfigurationError
 
-__all__ = ["Generator", "Spelling"]
+__all__ = ["Generator", "Spelling", "lookup"]
 
 _OWN = "_afresh_"
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -94,6 +94,18 @@ _BIND = """\
 def {name}({bound}):
     return ({values})
 """
+
+
+_SAME_KIND = f" and {_OWN}type({{name}}) is {_OWN}entry.kind"
+_LOOKUP = "def lookup(key):" + _NEAR.format(call="key", same_kind=_SAME_KIND.format(name="key")) + f"\n    return {_OWN}missing"
+
+
+def lookup(names: Mapping[str, Any], missing: object) -> Callable[[Any], Any]:
+    """Return a function from one plain argument to its near hit, or `missing`. `names` are what near hits need: see `Generator`."""
+    scope: dict[str, Any] = {_OWN + name: value for name, value in names.items()} | {f"{_OWN}type": type, f"{_OWN}missing": missing}
+    exec(compile(_LOOKUP, "<afresh near lookup>", "exec"), scope)  # noqa: S102  the point of this module
+    made: Callable[[Any], Any] = scope["lookup"]
+    return made
 
 
 class Spelling:
@@ -167,7 +179,7 @@ class Spelling:
         names = [*self.positions]
         wanted = [names[at] for at in positions]
         if len(wanted) == 1:
-            return {"call": wanted[0], "same_kind": f" and {_OWN}type({wanted[0]}) is {_OWN}entry.kind"}
+            return {"call": wanted[0], "same_kind": _SAME_KIND.format(name=wanted[0])}
         parts = (*wanted, *(f"{_OWN}type({name})" for name in wanted))
         return {"call": "".join(("(", *(f"{part}, " for part in parts), ")")), "same_kind": ""}
 

@@ -382,3 +382,56 @@ def test_what_a_compute_reads_by_its_arguments_is_what_it_depends_on(cache: Cach
     truth[0] = 2
     part.invalidate(7)
     assert whole(7) == 2
+
+
+def test_applications_keys_are_found_too(cache: Cache) -> None:
+    cache.set("k", {"a": [1]})
+
+    def near_hits() -> int:
+        return cache.stats()["keys"].near_hits
+
+    assert cache.get("k") == {"a": [1]}
+    warm(lambda: cache.get("k"), near_hits)
+    hits = near_hits()
+    cache.get("k")["a"].append(2)
+    assert cache.get("k", "default") == {"a": [1]}
+    assert near_hits() == hits + 2
+    assert cache.get("k", type=int) is None
+    assert cache.get("other", "default") == "default"
+    with cache.bypass():
+        assert cache.get("k", "default") == "default"
+    cache.set("k", 2)
+    assert cache.get("k") == 2
+    warm(lambda: cache.get("k"), near_hits)
+    cache.invalidate("k")
+    assert cache.get("k") is None
+
+
+def test_applications_keys_are_found_by_coroutines_too(cache: Cache) -> None:
+    cache.set("k", 1)
+
+    async def main() -> None:
+        while not (keys := cache.stats().get("keys")) or keys.near_hits < 5:
+            assert await cache.aio.get("k") == 1
+            await asyncio.sleep(0.01)
+        await cache.aio.set("k", 2)
+        assert await cache.aio.get("k") == 2
+        await cache.aio.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_bound_handle_shows_what_is_set_on_its_function(cache: Cache) -> None:
+    class Shop:
+        @cache.memoize(ignore=["self"])
+        def price(self, sku: str) -> str:
+            """Say what it costs."""
+            return sku
+
+    Shop.price.marked = "yes"
+    bound = Shop().price
+    assert (bound.marked, bound.__name__, bound.__doc__, bound.__module__) == ("yes", "price", "Say what it costs.", __name__)
+    assert bound.__annotations__ == {"sku": "str", "return": "str"}
+    assert bound.__wrapped__ is Shop.price.__wrapped__
+    with pytest.raises(AttributeError, match="unmarked"):
+        bound.unmarked  # noqa: B018  what is tested
