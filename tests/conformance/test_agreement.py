@@ -25,7 +25,8 @@ from tests.support.servers import Server
 # All in one slot, as the names of a script must be; each may hold anything.
 VALUES, LEASES, STAMPS, WRITERS = ([f"t-agreement:{kind}:{{x}}{at}" for at in "12"] for kind in "vlto")
 KEYS = [*VALUES, *LEASES, *STAMPS, *WRITERS]
-CLEARING = ops.Unlink(KEYS[0], tuple(KEYS[1:]))
+LOCK = [f"t-agreement:{kind}:{{x}}" for kind in "xqw"]
+CLEARING = ops.Unlink(KEYS[0], (*KEYS[1:], *LOCK))
 HOUR_MS = 3_600_000
 # A deadline that the clocks of the stores agree has not come, as later ones would show what they disagree about.
 FAR_MS = 10**15
@@ -69,6 +70,10 @@ operations = st.one_of(
     st.builds(ops.Bump, names, writers, st.just(b"stamp--4")),
     st.builds(ops.Mark, names, writers, marks, st.sampled_from([FAR_MS, -HOUR_MS]), st.just(HOUR_MS)),
     st.builds(ops.End, names, writers, marks, st.just(b"stamp--5"), st.just(HOUR_MS)),
+    st.builds(
+        ops.Acquire, *map(st.just, LOCK), marks, st.just(HOUR_MS), st.sampled_from([0, HOUR_MS, -1]), st.sampled_from([(), (b"three",)])
+    ),
+    st.builds(ops.Release, *map(st.just, LOCK), st.sampled_from([b"one", b"two", b"three"])),
     st.builds(ops.TableStart, keys, marks, marks, st.just(HOUR_MS), numbers, rows),
     st.builds(ops.TableExtend, keys, marks, st.just(HOUR_MS), st.sampled_from([0, 10]), st.integers(1, 2), numbers, rows),
 )
@@ -92,7 +97,9 @@ def replies(store: Any, batch: list[ops.Op]) -> list[object]:
 
 
 def undated(reply: object) -> object:
-    """Return whether a mark has lapsed instead of its deadline, which each store reckons by its own clock."""
+    """Return whether a mark has lapsed instead of its deadline, and fences without their number: each store has its own clock."""
+    if isinstance(reply, int) and reply > 10**12:
+        return "fence"
     found = re.fullmatch(rb"D:(\d+)", reply) if isinstance(reply, bytes) else None
     return ("marked", int(found[1]) > time.time() * 1000) if found else reply
 

@@ -74,7 +74,7 @@ class KeyRule:
 
 # Test namespaces begin with t-. The stamps of functions and namespaces, and compression dictionaries, have no ttl on purpose.
 OWN_KEYS = (
-    KeyRule(re.compile(rb"t-.*?:[vltohz]:\{.*\}", re.DOTALL)),
+    KeyRule(re.compile(rb"t-.*?:[vltohzxqw]:\{.*\}", re.DOTALL)),
     KeyRule(re.compile(rb"t-.*?:t:\{[0-9a-f]{16}\}", re.DOTALL), permanent=True),
     KeyRule(re.compile(rb"t-.*?:d:\{f.*\}", re.DOTALL), permanent=True),
 )

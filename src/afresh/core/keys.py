@@ -8,6 +8,8 @@ A namespace owns these names; each script of afresh touches the names of one id,
     <ns>:o:{<h>}    the transactions that are writing under a tag
     <ns>:z:{run}    which run of the server the namespace's stamp is from (core/restarts.py)
     <ns>:d:{<id>}    the compression dictionaries of a function
+    <ns>:x:{<name>} who holds a lock               <ns>:q:{<name>} who waits for it, in order
+    <ns>:w:{<name>} the lock's fence, and until when each of those who wait keeps its place
 
 ``<id>`` is a kind (``f`` function, ``k`` user key), ``:`` and text, or ``#`` and a digest. Text is escaped so that it holds no brace;
 ``h`` is 16 hex digits, which no id can be, since an id has ``:`` or ``#`` as its second character.
@@ -26,6 +28,7 @@ from afresh.errors import ConfigurationError
 __all__ = [
     "SLOTS",
     "Key",
+    "LockNames",
     "Names",
     "Namespace",
     "Tag",
@@ -73,6 +76,14 @@ class Names(NamedTuple):
     value: str
     lease: str
     stamp: str
+
+
+class LockNames(NamedTuple):
+    """What belongs to one lock on the server; all three share a slot."""
+
+    holder: str
+    queue: str
+    waiters: str
 
 
 class Tag(NamedTuple):
@@ -179,6 +190,11 @@ class Namespace:
     def table(self, name: str) -> str:
         """Return the name of a memo table's hash."""
         return f"{self.name}:h:{{{_text(name, '').removeprefix(':')}}}"
+
+    def lock(self, name: str) -> LockNames:
+        """Return the three names of a lock."""
+        text = _text(name, ":").removeprefix(":")
+        return LockNames(*(f"{self.name}:{kind}:{{{text}}}" for kind in "xqw"))
 
     @staticmethod
     def function_tag(identity: str) -> str:

@@ -15,6 +15,7 @@ __all__ = [
     "COMMANDS",
     "SCRIPTS",
     "Abandon",
+    "Acquire",
     "Announce",
     "Bump",
     "Claim",
@@ -31,6 +32,7 @@ __all__ = [
     "Mark",
     "Op",
     "Put",
+    "Release",
     "Scan",
     "Seize",
     "Stamp",
@@ -245,6 +247,30 @@ class End(NamedTuple):
     keep_ms: int
 
 
+class Acquire(NamedTuple):
+    """Take a lock for `ttl_ms` if it is free and nobody waits in front of `token`, or have that and `others` wait in line, in this order.
+
+    A place is kept for `patience_ms` from now on; 0: none is taken. Reply: the fence of a lock that is ours; 0 it is not.
+    """
+
+    holder: str
+    queue: str
+    waiters: str
+    token: bytes
+    ttl_ms: int
+    patience_ms: int
+    others: tuple[bytes, ...]
+
+
+class Release(NamedTuple):
+    """Give up a lock, or one's place in the line. Reply: 1 it was ours, 0 it was not."""
+
+    holder: str
+    queue: str
+    waiters: str
+    token: bytes
+
+
 class TableStart(NamedTuple):
     """Begin a memo table anew with its rows `first`, `first`+1, …, if its fence is still `seen` (b"": none). Reply: the fence now."""
 
@@ -293,6 +319,8 @@ Op: TypeAlias = (
     | Invalidate
     | Bump
     | Mark
+    | Acquire
+    | Release
     | End
     | TableStart
     | TableExtend
@@ -326,6 +354,8 @@ SCRIPTS: Final[Mapping[type, tuple[str, int]]] = MappingProxyType(
         Invalidate: ("invalidate", 3),
         Bump: ("bump", 2),
         Mark: ("mark", 2),
+        Acquire: ("acquire", 3),
+        Release: ("release", 3),
         End: ("end", 2),
         TableStart: ("table_start", 1),
         TableExtend: ("table_extend", 1),

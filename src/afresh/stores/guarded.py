@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from afresh.core.breaker import Breaker
-from afresh.core.ops import Bump, End, Invalidate, Op
+from afresh.core.ops import Bump, End, Invalidate, Op, Release
 from afresh.core.ports import Store
 from afresh.errors import StoreUnavailable
 from afresh.stores.server_time import ServerTime
 
 __all__ = ["GuardedStore"]
 
-# An invalidation, or the end of a transaction, is always tried: what it costs is less than what it is worth.
-_ALWAYS = frozenset((Bump, End, Invalidate))
+# An invalidation, or the end of a transaction or a lock, is always tried: what it costs is less than what it is worth.
+_ALWAYS = frozenset((Bump, End, Invalidate, Release))
 
 
 class GuardedStore:

@@ -24,10 +24,13 @@ __all__ = ["MemoryStore"]
 _LUA_EXACT_DIGITS = 15
 _PREFIX_BYTES = 4128
 _STAMP_BYTES = 8
+_LOCK_KEEP_MS = 3_600_000
 _FRESH_UNTIL = slice(16, 24)
 # How an envelope begins, as the scripts know it.
 _BEGINNING = b"\xaf\xfe\x01"
 
+# What is held by somebody: leases, and locks with who waits for them.
+_HELD = re.compile(r":[lxqw]:\{")
 # A mark of a tag: its deadline.
 _MARK = re.compile(rb"D:(\d+)")
 
@@ -70,10 +73,10 @@ class MemoryStore:
         return self._now_ms()
 
     def forget(self) -> None:
-        """After a fork: threads of the parent may have held the lock, and leases, whose computations go on in the parent alone."""
+        """After a fork: threads of the parent may have held the lock, and leases and locks, whose holders go on in the parent alone."""
         self._lock = threading.RLock()
-        for lease in [name for name in self._data if ":l:{" in name]:  # of Django's entries too; what else is named so was evicted
-            del self._data[lease]
+        for held in [name for name in self._data if _HELD.search(name)]:  # of Django's entries too; what else is named so was evicted
+            del self._data[held]
 
     def close(self) -> None:
         """Drop everything."""
@@ -327,6 +330,54 @@ class MemoryStore:
             return int(was_there)
         self._store(op.key, op.fresh, op.keep_ms)
         return int(was_there)
+
+    def _acquire(self, op: ops.Acquire) -> int:
+        now_ms, holder = self._now_ms(), self._bytes(op.holder)
+        waiters = dict(self._hash(op.waiters) or {})
+        queue = self._scores(op.queue)
+        fence = int(waiters.get(b"fence", 0))
+        if holder == op.token and fence:
+            self._store(op.holder, op.token, op.ttl_ms)
+            return fence
+        if op.patience_ms > 0:
+            last = max(now_ms * 1000, *queue.values(), 0)
+            for at, token in enumerate((op.token, *op.others), 1):
+                queue.setdefault(token, last + at)
+                waiters[token] = b"%d" % (now_ms + op.patience_ms)
+        is_ours = holder in {None, op.token} and self._comes_next(op.token, queue, waiters)
+        if is_ours:
+            queue.pop(op.token, None)
+            waiters.pop(op.token, None)
+            fence = max(now_ms * 1000, fence + 1)
+            waiters[b"fence"] = b"%d" % fence
+            self._store(op.holder, op.token, op.ttl_ms)
+        keep_ms = max(_LOCK_KEEP_MS, 2 * op.ttl_ms)
+        for key, held in ((op.queue, queue and _Sorted(queue)), (op.waiters, waiters)):
+            if held:
+                self._store(key, held, keep_ms)
+            else:
+                self._drop(key)
+        return fence if is_ours else 0
+
+    def _comes_next(self, token: bytes, queue: dict[bytes, int], waiters: dict[bytes, bytes]) -> bool:
+        """Drop those who do not wait any more from the head of the line, and say whether nobody is in front of this token."""
+        now_ms = self._now_ms()
+        for first in sorted(queue, key=queue.__getitem__):
+            if first == token:
+                return True
+            if int(waiters.get(first, 0)) > now_ms:
+                return False
+            del queue[first]
+            waiters.pop(first, None)
+        return True
+
+    def _release(self, op: ops.Release) -> int:
+        queue, waiters = self._scores(op.queue), dict(self._hash(op.waiters) or {})
+        queue.pop(op.token, None)
+        self._write(op.queue, queue)
+        if waiters.pop(op.token, None) is not None:
+            self._keep(op.waiters, waiters)
+        return self._drop(op.holder) if self._bytes(op.holder) == op.token else 0
 
     def _tablestart(self, op: ops.TableStart) -> bytes:
         held = self._find(op.key)

@@ -20,7 +20,7 @@ from typing import Any
 from afresh.core.ports import Store
 from afresh.errors import StoreRefused
 from afresh.testing.conformance_cases import CASES
-from afresh.testing.conformance_steps import Marked, Names, Passed, Refused
+from afresh.testing.conformance_steps import Fence, Marked, Names, Passed, Refused
 
 __all__ = ["CASES", "check"]
 
@@ -41,7 +41,8 @@ async def check(case: str, store: Store, *, prefix: str, pass_ms: Callable[[int]
     Raises:
         AssertionError: naming the first step whose reply is another one.
     """
-    names = Names(*(f"{prefix}:{kind}:{{k:{case}}}" for kind in "vltho"))
+    names = Names(*(f"{prefix}:{kind}:{{k:{case}}}" for kind in "vlthoxqw"))
+    fence = 1
     for number, (op, expected) in enumerate(CASES[case](names), 1):
         if isinstance(op, Passed):
             await pass_ms(op.duration_ms)
@@ -50,5 +51,8 @@ async def check(case: str, store: Store, *, prefix: str, pass_ms: Callable[[int]
         got: Any = Refused(reply.code) if isinstance(reply, StoreRefused) else reply
         if isinstance(expected, Marked) and isinstance(reply, bytes) and reply.startswith(b"D:"):
             got = expected
+        if isinstance(expected, Fence) and isinstance(reply, int):
+            got = Fence(is_new=reply > fence) if reply >= fence else reply
+            fence = reply
         if got != expected:
             raise AssertionError(f"{case}, step {number}: {op!r:.300} got {got!r:.300}, not {expected!r:.300}")

@@ -8,6 +8,7 @@ from typing import Final
 
 from afresh.core import ops
 from afresh.testing.conformance_freshness import FRESHNESS_CASES
+from afresh.testing.conformance_locks import LOCK_CASES
 from afresh.testing.conformance_steps import (
     FOREIGN,
     HOUR_MS,
@@ -262,4 +263,4 @@ _CASES: Final[dict[str, Case]] = {
 }
 
 # By name: what makes the steps, given the names to take them on.
-CASES: Final[Mapping[str, Case]] = MappingProxyType(_CASES | TAG_CASES | FRESHNESS_CASES)
+CASES: Final[Mapping[str, Case]] = MappingProxyType(_CASES | TAG_CASES | FRESHNESS_CASES | LOCK_CASES)

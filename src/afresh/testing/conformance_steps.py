@@ -20,6 +20,7 @@ __all__ = [
     "A",
     "B",
     "Case",
+    "Fence",
     "Marked",
     "Names",
     "Passed",
@@ -60,6 +61,12 @@ class Marked(NamedTuple):
     """The reply must be a mark, whatever its deadline."""
 
 
+class Fence(NamedTuple):
+    """The reply must be a fence higher than all before; or, if it is not new, the last one."""
+
+    is_new: bool = True
+
+
 class Passed(NamedTuple):
     """So much time passes."""
 
@@ -81,6 +88,9 @@ class Names(NamedTuple):
     stamp: str
     table: str
     writers: str
+    holder: str
+    queue: str
+    waiters: str
 
 
 Case: TypeAlias = Callable[[Names], Sequence[Step]]
