@@ -10,6 +10,7 @@ from afresh.core.units import Duration
 from afresh.facade import MISSING, Facade, _not_yet
 from afresh.runtime import operations
 from afresh.runtime.computing import Tasks
+from afresh.runtime.locking import locked_task
 from afresh.runtime.writing import writing_task
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ class AsyncCache(Facade):
         return writing_task(self._engine, self._marked(tags))
 
     def lock(self, name: str, *, ttl: Duration, wait: Duration = MISSING) -> AbstractAsyncContextManager[Lease]:
-        """Not available in this version."""
-        raise _not_yet("lock()")
+        """See `Cache.lock`."""
+        return locked_task(self._engine, self._lock_wanted(name, ttl, wait))
 
     async def explain(self, key: str) -> Explanation:
         """Not available in this version."""

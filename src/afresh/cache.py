@@ -18,6 +18,7 @@ from afresh.near.options import Near
 from afresh.runtime import operations
 from afresh.runtime.computing import Threads
 from afresh.runtime.engine import Engine
+from afresh.runtime.locking import locked
 from afresh.runtime.run_now import run_now
 from afresh.runtime.writing import writing
 from afresh.telemetry.counters import FunctionStats
@@ -257,8 +258,29 @@ class Cache(Facade):
         return writing(self._engine, self._marked(tags))
 
     def lock(self, name: str, *, ttl: Duration, wait: Duration = MISSING) -> AbstractContextManager[Lease]:
-        """Not available in this version."""
-        raise _not_yet("lock()")
+        """Return a context manager for a block that one holder at a time is in, over threads, tasks and processes. It gives a `Lease`.
+
+        Those who wait get the lock in the order in which they came, whatever their process. It is renewed while the block runs, by the
+        thread ``afresh-renewals``, and never released by anybody else. It is not re-entrant.
+
+        A lock is as safe as the server's memory: an eviction, a lost server or a failover may grant it twice, and so may a process that
+        stands still for longer than `ttl` and then goes on. `Lease.is_lost` tells the holder; `Lease.fence` rises with every grant, so
+        that what the lock protects can refuse the work of one who was overtaken.
+
+        Args:
+            name: of the lock, at least one character. Locks have names of their own: no key or tag collides with them.
+            ttl: how long a holder that died keeps others out, up to 30 days. It does not bound the block.
+            wait: how long to wait for it; 0 tries once. Default: 10 s.
+
+        Raises:
+            LockTimeout: on entering, if the lock was not to be had in time.
+            LockReentered: on entering, if this thread or task holds it.
+            StoreError: on entering, if the server failed. Not at the end: a lock that could not be released lapses.
+            LockLost: at the end of a block that did not raise, if the lock was lost before.
+
+        Cost: 1 round trip to enter, 1 to leave; while others hold it, one look each 50 ms for all who wait in this process.
+        """
+        return locked(self._engine, self._lock_wanted(name, ttl, wait))
 
     def explain(self, key: str) -> Explanation:
         """Not available in this version."""

@@ -12,6 +12,9 @@
     ├── NotAnInteger (ValueError)         incr() met an entry that holds something else
     ├── ComputeTimeout (TimeoutError)     a compute did not return within its compute_timeout, and there is no old value to serve
     ├── ComputeBackingOff                 a compute raised a moment ago, and there is no old value to serve
+    ├── LockTimeout (TimeoutError)        a lock was not to be had within `wait`
+    ├── LockLost                          a lock was not ours any more when its block ended
+    ├── LockReentered (RuntimeError)      a thread or task waits for a lock that it holds itself
     ├── SuspendedError (RuntimeError)     a flow awaited real I/O under the sync driver: a bug in afresh
     └── StoreError                        the server
         ├── StoreUnavailable              refused, lost, timed out: nothing is known of the outcome
@@ -32,6 +35,9 @@ __all__ = [
     "ComputeTimeout",
     "ConfigurationError",
     "EmbeddedServerError",
+    "LockLost",
+    "LockReentered",
+    "LockTimeout",
     "NotAnInteger",
     "NotAvailable",
     "SchemaChanged",
@@ -152,6 +158,47 @@ class ComputeBackingOff(AfreshError):
 
     def __reduce__(self) -> tuple[type[ComputeBackingOff], tuple[str, str]]:
         return type(self), (self.function, self.raised)
+
+
+class LockTimeout(AfreshError, TimeoutError):
+    """Raised by ``lock()`` when others hold the lock, or wait in front of us, for longer than `wait`.
+
+    Attributes:
+        lock: its name.
+        wait_s: how long was waited.
+    """
+
+    def __init__(self, lock: str, wait_s: float) -> None:
+        self.lock = lock
+        self.wait_s = wait_s
+        super().__init__(f"the lock {lock!r} was not to be had within {wait_s:g} s: do without it, try again later, or raise wait=.")
+
+
+class LockLost(AfreshError):
+    """Raised at the end of a ``lock()`` block when the lock was not ours any more: somebody else may have been in it, too.
+
+    Attributes:
+        lock: its name.
+    """
+
+    def __init__(self, lock: str) -> None:
+        self.lock = lock
+        super().__init__(
+            f"the lock {lock!r} was lost before its block ended: the server evicted it or lost its data, or this process stood still for "
+            f"longer than ttl. Have what it protects refuse older fences, ask lease.is_lost before what cannot be undone, or raise ttl=."
+        )
+
+
+class LockReentered(AfreshError, RuntimeError):
+    """Raised by ``lock()`` when the caller holds the lock already: waiting for itself, it would wait in vain.
+
+    Attributes:
+        lock: its name.
+    """
+
+    def __init__(self, lock: str) -> None:
+        self.lock = lock
+        super().__init__(f"the lock {lock!r} is held by this very thread or task: a lock is not re-entrant; take it once, further out.")
 
 
 class SuspendedError(AfreshError, RuntimeError):

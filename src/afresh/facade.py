@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Self, final
 
 from afresh.codec.values import SignedPickle, check_codec
-from afresh.core.keys import Key, Namespace, Tag, user_id
+from afresh.core.keys import Key, Namespace, Tag, lock_names, user_id
+from afresh.core.locks import Wanted
 from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy
 from afresh.core.ports import Codec
 from afresh.core.reads import Request
@@ -273,6 +274,18 @@ class Facade:
 
     def _tag_targets(self, tags: Iterable[str]) -> list[Target]:
         return [Target(None, self._engine.namespace.tag_of(tag).key) for tag in _checked_tags(tuple(tags))]
+
+    def _lock_wanted(self, name: str, ttl: Duration, wait: Duration) -> Wanted:
+        if not isinstance(name, str) or not name:
+            kind = "''" if name == "" else type(name).__name__
+            msg = f"the name of a lock is text of at least one character, not {kind}."
+            raise ConfigurationError(msg)
+        ttl_ms = _capped(duration_ms(ttl, what="ttl"))
+        if not ttl_ms:
+            msg = f"lock({name!r}, ttl=0) would be over before it began: ttl is how long a holder that died keeps others out, '30s' say."
+            raise ConfigurationError(msg)
+        wait_ms = WAIT_MS if wait is MISSING else duration_ms(wait, what="wait")
+        return Wanted(name, lock_names(self._engine.namespace, name), ttl_ms, wait_ms)
 
     def _marked(self, tags: tuple[str, ...]) -> list[Tag]:
         if not tags:

@@ -30,8 +30,9 @@ from afresh.core.reads import Hit, Request, read
 from afresh.core.renewing import renew
 from afresh.core.stamps import needs_of
 from afresh.core.writes import Target
+from afresh.runtime.callers import Caller
 from afresh.runtime.capturing import capturing, end_capture, start_capture
-from afresh.runtime.flights import Caller, Flight, FlightTable, Outcome, Seat
+from afresh.runtime.flights import Flight, FlightTable, Outcome, Seat
 from afresh.runtime.run_now import run_now
 from afresh.stores.memory import MemoryStore
 from afresh.telemetry.counters import Counters

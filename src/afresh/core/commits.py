@@ -76,7 +76,7 @@ class Claim:
         """Return what lets its lease live on, if it is still ours."""
         return () if self.mark is None else (Extend(self.request.names.lease, self.mark, LEASE_MS),)
 
-    def renewed(self, ports: Ports, replies: Sequence[object], sent_us: int, /) -> Sequence[Op]:  # noqa: ARG002  see Renewable
+    def renewed(self, ports: Ports, replies: Sequence[object], sent_ms: int, /) -> Sequence[Op]:  # noqa: ARG002  see Renewable
         """Take note of nothing: the commit finds out whose the lease is, and one that is gone is not brought back."""
         return ()
 

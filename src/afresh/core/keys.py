@@ -37,6 +37,7 @@ __all__ = [
     "function_id",
     "key_slot",
     "key_tag",
+    "lock_names",
     "run_note",
     "twins",
     "user_id",
@@ -191,11 +192,6 @@ class Namespace:
         """Return the name of a memo table's hash."""
         return f"{self.name}:h:{{{_text(name, '').removeprefix(':')}}}"
 
-    def lock(self, name: str) -> LockNames:
-        """Return the three names of a lock."""
-        text = _text(name, ":").removeprefix(":")
-        return LockNames(*(f"{self.name}:{kind}:{{{text}}}" for kind in "xqw"))
-
     @staticmethod
     def function_tag(identity: str) -> str:
         """Return the implicit tag of a function. ``afresh:`` is kept for these: naming one means that function."""
@@ -221,6 +217,12 @@ def run_note(namespace: Namespace) -> str:
 def dictionaries_of(namespace: Namespace, identity: str) -> str:
     """Return the name of the compression dictionaries of a function, by its id."""
     return f"{namespace.name}:d:{{{identity}}}"
+
+
+def lock_names(namespace: Namespace, lock: str) -> LockNames:
+    """Return the three names of a lock."""
+    text = _text(lock, ":").removeprefix(":")
+    return LockNames(*(f"{namespace.name}:{kind}:{{{text}}}" for kind in "xqw"))
 
 
 def key_slot(key: str) -> int:

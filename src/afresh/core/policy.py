@@ -28,6 +28,8 @@ __all__ = [
     "MARK_KEEP_MS",
     "MARK_MS",
     "MARK_RENEWAL_MS",
+    "PATIENCE_MS",
+    "PATIENCE_RENEWAL_MS",
     "POLL_MS",
     "WAIT_MS",
     "Policy",
@@ -52,6 +54,9 @@ LEASE_RENEWAL_MS: Final = 1_500
 # How long a transaction that died keeps its tags dirty, and a process may stand still before COMMIT.
 MARK_MS: Final = 30_000
 MARK_RENEWAL_MS: Final = 5_000
+# How long a process that waits for a lock keeps its place without a word; and how often it speaks up where asking is in vain.
+PATIENCE_MS: Final = 1_000
+PATIENCE_RENEWAL_MS: Final = 250
 # The names of marks are there for much longer: servers that evict by ttl take the shortest first.
 MARK_KEEP_MS: Final = 86_400_000
 # The part of its ttl by which a computed entry's may be shorter, so that what was computed together does not expire together.

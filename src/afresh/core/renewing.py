@@ -29,10 +29,10 @@ class Renewable(Protocol):
         """Return what renews it."""
         ...
 
-    def renewed(self, ports: Ports, replies: Sequence[object], sent_us: int, /) -> Sequence[Op]:
-        """Take note of the replies to that, asked for at `sent_us`, and return what takes it back if its holder let go meanwhile.
+    def renewed(self, ports: Ports, replies: Sequence[object], sent_ms: int, /) -> Sequence[Op]:
+        """Take note of the replies to that, and return what takes it back if its holder let go meanwhile.
 
-        Not called if the server failed.
+        Not called if the server failed. `sent_ms` is when it was asked, by the server's time.
         """
         ...
 
@@ -40,13 +40,13 @@ class Renewable(Protocol):
 async def renew(ports: Ports, held: Sequence[Renewable]) -> None:
     """Renew all of these, where they are still ours. Cost: 1 round trip, 2 if one was let go meanwhile. Never raises for the server."""
     batches = [each.renewal() for each in held]
-    sent_us = ports.clock.ticks_us()
+    sent_ms = ports.clock.now_ms()
     replies = await _told(ports, [op for batch in batches for op in batch])
     undoing: list[Op] = []
     for each, batch in zip(held, batches, strict=True):
         own, replies = replies[: len(batch)], replies[len(batch) :]
         if len(own) == len(batch):
-            undoing += each.renewed(ports, own, sent_us)
+            undoing += each.renewed(ports, own, sent_ms)
     if undoing:
         await _told(ports, undoing)
 

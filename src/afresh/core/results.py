@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, final
+
+if TYPE_CHECKING:
+    from afresh.core.locks import Holding
 
 __all__ = ["Entry", "Explanation", "Lease", "Receipt"]
 
@@ -39,15 +42,27 @@ class Entry(Generic[R]):
     age_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Lease:
-    """What a holder of `Cache.lock` gets, which this version does not have yet.
+    """What a holder of `Cache.lock` gets."""
 
-    Attributes:
-        fence: rises with every holder of the lock: what the lock protects can refuse the work of one that has lost it.
-    """
+    __slots__ = ("_holding",)
 
-    fence: int
+    def __init__(self, holding: Holding) -> None:
+        self._holding = holding
+
+    def __repr__(self) -> str:
+        return f"<Lease fence={self.fence}{' lost' * self.is_lost}>"
+
+    @property
+    def fence(self) -> int:
+        """Rises with every holder of the lock. Send it along, and have what the lock protects refuse any lower than it has seen."""
+        return self._holding.fence
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody else may hold the lock by now: ask before what cannot be undone. Once lost, it is for good. No I/O."""
+        return self._holding.is_lost
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Transaction:
         """Return what ends all its marks."""
         return [End(tag.key, tag.writers, self.id, ports.token(STAMP_BYTES), MARK_KEEP_MS) for tag in self.tags]
 
-    def renewed(self, ports: Ports, replies: Sequence[object], sent_us: int, /) -> Sequence[Op]:  # noqa: ARG002  see Renewable
+    def renewed(self, ports: Ports, replies: Sequence[object], sent_ms: int, /) -> Sequence[Op]:  # noqa: ARG002  see Renewable
         """End the marks again if a renewal has overtaken their end: they would keep the tags dirty until they lapse."""
         return () if self.is_open else self.ending(ports)
 

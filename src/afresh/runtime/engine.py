@@ -28,6 +28,7 @@ from afresh.runtime.clocks import AsyncClock, SyncClock, system_ms
 from afresh.runtime.flights import AsyncFlights, FlightTable, SyncFlights
 from afresh.runtime.fork import forget_after_fork
 from afresh.runtime.renewals import Renewals
+from afresh.runtime.turns import TurnTable
 from afresh.telemetry.counters import Counters, Tallies
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Engine:
         self._opening = threading.RLock()  # re-entrant: see FlightTable
         self._lost: deque[Op] = deque()
         self._table = FlightTable()
+        self.turns = TurnTable()
         self.codecs = codecs
         self.values = codecs.values()
         self.tallies = Tallies()
@@ -209,6 +211,7 @@ class Engine:
         self._lost.clear()
         self._sync = self._aio = None  # the next use listens again
         self._table.forget()
+        self.turns.forget()
         self.renewals.forget()
         self.background.forget()
         self.tallies.forget()

@@ -26,36 +26,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar, Token
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from afresh.core.ports import Duty
 from afresh.runtime.apart import is_apart
+from afresh.runtime.callers import Caller, TaskGate, ThreadGate, this_task, this_thread
 
-if TYPE_CHECKING:
-    import asyncio
-
-__all__ = ["AsyncFlights", "Caller", "Flight", "FlightTable", "Outcome", "Seat", "SyncFlights"]
+__all__ = ["AsyncFlights", "Flight", "FlightTable", "Outcome", "Seat", "SyncFlights"]
 
 # The flights that this thread or task leads, outermost first. Tasks that a compute starts inherit it.
 _LEADING: ContextVar[tuple[Cabin, ...]] = ContextVar("afresh_leading", default=())
-
-
-class Caller(NamedTuple):
-    """Who calls: a task, or a plain function, which blocks its thread."""
-
-    thread: int
-    task: weakref.ref[asyncio.Task[Any]] | None = None
-
-    def must_act_for(self, leader: Caller) -> bool:
-        """Say whether the leader can go on only when this caller returns."""
-        if self.task is None or leader.task is None:
-            return self.thread == leader.thread
-        return self.task is leader.task
-
-    @property
-    def is_gone(self) -> bool:
-        """Say whether it is a task that has ended. Its frames may live on, in an exception's traceback."""
-        return self.task is not None and ((task := self.task()) is None or task.done())
 
 
 _NOBODY = Caller(0)
@@ -281,18 +261,6 @@ def _needs(caller: Caller, cabin: Cabin) -> bool:
     return False
 
 
-def _this_thread() -> Caller:
-    return Caller(threading.get_ident())
-
-
-def _this_task() -> Caller:
-    import asyncio
-
-    task = asyncio.current_task()
-    assert task is not None
-    return Caller(threading.get_ident(), weakref.ref(task))
-
-
 class SyncFlights:
     """The table as threads see it.
 
@@ -301,7 +269,7 @@ class SyncFlights:
         caller: says who calls.
     """
 
-    def __init__(self, table: FlightTable, caller: Callable[[], Caller] = _this_thread) -> None:
+    def __init__(self, table: FlightTable, caller: Callable[[], Caller] = this_thread) -> None:
         self._table = table
         self._caller = caller
 
@@ -319,13 +287,12 @@ class SyncFlights:
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Block this thread until the flight's end."""
-        gate = threading.Lock()
-        gate.acquire()
-        outcome = self._table.start_waiting(seat, lambda: _open(gate))
+        gate = ThreadGate()
+        outcome = self._table.start_waiting(seat, gate.open)
         if outcome is not None:
             return outcome
         try:
-            gate.acquire(timeout=min(max(timeout_ms, 0) / 1000, threading.TIMEOUT_MAX))
+            await gate.wait(timeout_ms)
         finally:
             outcome = self._table.stop_waiting(seat)
         return outcome
@@ -343,47 +310,20 @@ class AsyncFlights:
 
     def follow(self, key: str, arrived: int, /) -> Seat | None:
         """See `afresh.core.ports.Flights`."""
-        return self._table.follow(key, arrived, _this_task)
+        return self._table.follow(key, arrived, this_task)
 
     def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
         """See `afresh.core.ports.Flights`."""
-        return self._table.enter(key, arrived, _this_task, refreshes=refreshes)
+        return self._table.enter(key, arrived, this_task, refreshes=refreshes)
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Suspend this task until the flight's end."""
-        import asyncio
-
-        loop = asyncio.get_running_loop()
-        woken: asyncio.Future[None] = loop.create_future()
-        outcome = self._table.start_waiting(seat, lambda: _wake(loop, woken))
+        gate = TaskGate()
+        outcome = self._table.start_waiting(seat, gate.open)
         if outcome is not None:
             return outcome
-        timer = loop.call_later(max(timeout_ms, 0) / 1000, _end, woken)  # a third of what asyncio.wait costs
         try:
-            await woken
+            await gate.wait(timeout_ms)
         finally:
-            timer.cancel()
             outcome = self._table.stop_waiting(seat)
         return outcome
-
-
-def _open(gate: threading.Lock) -> None:
-    with suppress(RuntimeError):  # it is open: an earlier try to finish was interrupted
-        gate.release()
-
-
-def _wake(loop: asyncio.AbstractEventLoop, woken: asyncio.Future[None]) -> None:
-    import asyncio
-
-    if asyncio._get_running_loop() is loop:  # noqa: SLF001  the one way to ask without an exception for an answer
-        _end(woken)  # without a system call for each
-        return
-    try:
-        loop.call_soon_threadsafe(_end, woken)
-    except RuntimeError:  # the loop is closed: its task is gone
-        return
-
-
-def _end(woken: asyncio.Future[None]) -> None:
-    if not woken.done():
-        woken.set_result(None)

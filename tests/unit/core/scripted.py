@@ -15,7 +15,8 @@ from afresh.core.ports import Ports
 from afresh.core.reads import Request
 from afresh.core.stamps import needs_of
 from afresh.errors import StoreError
-from afresh.runtime.flights import Caller, FlightTable, SyncFlights
+from afresh.runtime.callers import Caller
+from afresh.runtime.flights import FlightTable, SyncFlights
 from afresh.runtime.run_now import run_now
 from afresh.stores.memory import MemoryStore
 from afresh.telemetry.counters import Counters, Tallies

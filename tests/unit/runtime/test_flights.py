@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from afresh.runtime.flights import _LEADING, AsyncFlights, Caller, Flight, FlightTable, Outcome, Seat, SyncFlights
+from afresh.runtime.callers import Caller
+from afresh.runtime.flights import _LEADING, AsyncFlights, Flight, FlightTable, Outcome, Seat, SyncFlights
 from afresh.runtime.run_now import run_now
 from afresh.testing import wait_until, wait_until_async
 
