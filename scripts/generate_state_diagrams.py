@@ -20,7 +20,8 @@ from afresh.core.keys import Namespace
 from afresh.core.stamps import dirty_until_ms, needs_of
 from afresh.near.options import Near
 from afresh.near.tier import NearTier
-from afresh.runtime.flights import Caller, Flight, FlightTable, Seat
+from afresh.runtime.callers import Caller
+from afresh.runtime.flights import Flight, FlightTable, Seat
 from afresh.runtime.run_now import run_now
 from afresh.stores.memory import MemoryStore
 

@@ -18,6 +18,7 @@ from afresh.core import ops
 from afresh.core.envelope import HEADER_BYTES, parse
 from afresh.core.failures import is_failure
 from afresh.errors import StoreRefused
+from afresh.stores.lines import comes_next, take_places
 
 __all__ = ["MemoryStore"]
 
@@ -339,12 +340,8 @@ class MemoryStore:
         if holder == op.token and fence:
             self._store(op.holder, op.token, op.ttl_ms)
             return fence
-        if op.patience_ms > 0:
-            last = max(now_ms * 1000, *queue.values(), 0)
-            for at, token in enumerate((op.token, *op.others), 1):
-                queue.setdefault(token, last + at)
-                waiters[token] = b"%d" % (now_ms + op.patience_ms)
-        is_ours = holder in {None, op.token} and self._comes_next(op.token, queue, waiters)
+        take_places(op, queue, waiters, now_ms)
+        is_ours = holder in {None, op.token} and comes_next(op.token, queue, waiters, now_ms)
         if is_ours:
             queue.pop(op.token, None)
             waiters.pop(op.token, None)
@@ -358,18 +355,6 @@ class MemoryStore:
             else:
                 self._drop(key)
         return fence if is_ours else 0
-
-    def _comes_next(self, token: bytes, queue: dict[bytes, int], waiters: dict[bytes, bytes]) -> bool:
-        """Drop those who do not wait any more from the head of the line, and say whether nobody is in front of this token."""
-        now_ms = self._now_ms()
-        for first in sorted(queue, key=queue.__getitem__):
-            if first == token:
-                return True
-            if int(waiters.get(first, 0)) > now_ms:
-                return False
-            del queue[first]
-            waiters.pop(first, None)
-        return True
 
     def _release(self, op: ops.Release) -> int:
         queue, waiters = self._scores(op.queue), dict(self._hash(op.waiters) or {})
