@@ -295,7 +295,8 @@ async def abandon_many(ports: Ports, claims: Sequence[Claim]) -> None:
 async def fail(ports: Ports, claim: Claim, error: Exception) -> None:
     """Give a claim up because compute raised, and hold others back for the policy's back-off. Cost: at most 1 round trip.
 
-    Those who called before the compute began share its failure; others find the record.
+    Those who called before the compute began share its failure, unless there is an old entry, which they must look at themselves. Others
+    find the record.
     """
     record = failure_record(claim.vector or b"", error)
     ports = _of_one_call(ports, [claim])
@@ -310,7 +311,7 @@ async def fail(ports: Ports, claim: Claim, error: Exception) -> None:
         if isinstance(stored, StoreError):
             ports.events.suppressed("abandon", stored)
         if claim.flight is not None:
-            claim.flight.finish(record if stored == 1 else None)
+            claim.flight.finish(record if stored == 1 and claim.kept is None else None)
 
 
 async def release(ports: Ports, claims: Sequence[Claim]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.core.signals import setting_changed
+from django.db import connections
 
 from afresh.codec.values import Codecs
 from afresh.core.keys import Namespace
 from afresh.django.configuration import Configuration
+from afresh.runtime.background import after_each
 from afresh.runtime.engine import Engine
 
 __all__ = ["engine_for"]
@@ -35,3 +37,5 @@ def _close_all(*, setting: str, **_: Any) -> None:
 
 
 setting_changed.connect(_close_all, dispatch_uid="afresh.django.engines")
+# What is computed behind its callers has database connections of its own, which no request's end closes.
+after_each(connections.close_all)
