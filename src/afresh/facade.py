@@ -129,7 +129,9 @@ class Facade:
             stale_ttl: how long after that a result may be served while a new one is computed, behind the callers: in a thread of afresh's,
                 or a task. Default: the cache's.
             tags: templates such as ``"user:{user_id}"`` or ``"tenant:{self.tenant}"``, or a function of the call's arguments.
-            result_tags: not available in this version.
+            result_tags: a function from the result to tags that are known only then. Needs the cache's near tier, and a server that tells
+                it what changes: on others, ``memory://`` among them, such results are not stored. Nor is one during whose computation one
+                of its tags was invalidated, or used for the first time.
             key: a function of the call's arguments whose result stands for them in the key.
             ignore: parameters that are no part of the key.
             name: of the function in keys, stable over refactorings. Default: module and qualname.
@@ -156,8 +158,9 @@ class Facade:
         Raises:
             ConfigurationError: for options that cannot work with the function, when it is decorated.
         """
-        if result_tags is not None:
-            raise _not_yet("memoize(result_tags=)")
+        if result_tags is not None and self._engine.near is None:
+            msg = "result_tags= needs the near tier, which hears of what is invalidated while a result is computed: Cache(near=Near(…))."
+            raise ConfigurationError(msg)
         check_codec(codec)
         stale_ttl_ms, stale_if_error_ms = self._stale_ttl_ms(stale_ttl), _capped(duration_ms(stale_if_error, what="stale_if_error"))
         policy = Policy(
@@ -173,7 +176,9 @@ class Facade:
             early_refresh=flag("early_refresh", early_refresh),
             jitter=JITTER,
         )
-        return memoized(self._engine, Options(policy, tags, key, listed("ignore", ignore), name, version, codec, near, share, capture))
+        return memoized(
+            self._engine, Options(policy, tags, key, listed("ignore", ignore), name, version, codec, near, share, capture, result_tags)
+        )
 
     @names_nearest_option
     def memoize_many(

@@ -45,11 +45,15 @@ class Options:
     near: bool = True
     share: bool = False
     capture: bool = True
+    result_tags: Callable[[Any], Iterable[str]] | None = None
     reads_near: bool = True
 
     def __post_init__(self) -> None:
         if self.key is not None and not callable(self.key):
             msg = f"key={self.key!r} must be a function of the call's arguments, whose result stands for them: key=lambda user: user.id."
+            raise ConfigurationError(msg)
+        if self.result_tags is not None and not callable(self.result_tags):
+            msg = f"result_tags={self.result_tags!r} must be a function of the result: result_tags=lambda user: [f'user:{{user.id}}']."
             raise ConfigurationError(msg)
         checked_name(self.name)
         for what in ("near", "share", "capture"):
@@ -84,6 +88,7 @@ class Function:
         self.fn = fn
         self.options = options
         self.policy = options.policy
+        self._result_tags = None if options.result_tags is None else self._tags_of_result
         self._near = options.near and options.reads_near
         self.name = options.name or name_of(fn, engine.function_names)
         self.identity = function_id(self.name, options.version)
@@ -112,7 +117,7 @@ class Function:
         """Return the positions of the parameters that near hits are found by; None if their values do not say all about a call."""
         kept = range(len(self._parameters)) if self._kept is None else self._kept
         may = self.engine.near is not None and self._near and self.options.key is None
-        tags_are_fixed = self._templates is not None and not self._templates.read_attributes
+        tags_are_fixed = self._templates is not None and not self._templates.go_beyond(kept)
         return kept if may and tags_are_fixed and spelling.have_fixed(kept) else None
 
     def _near_names(self) -> dict[str, Any]:
@@ -170,8 +175,23 @@ class Function:
             needs = needs_of(engine.namespace, self._function_tag, rendered_by(tags_of, args, kwargs))
         elif self._templates is not None and (tags := self._templates.render(values)) is not self._templates.constant:
             needs = needs_of(engine.namespace, self._function_tag, tags)
-        names, options = engine.namespace.names(self.key(values)), self.options
-        return Request(names, needs, self.policy, self.values, self.name, engine.namespace, self._near, options.share, options.capture)
+        options = self.options
+        return Request(
+            engine.namespace.names(self.key(values)),
+            needs,
+            self.policy,
+            self.values,
+            self.name,
+            engine.namespace,
+            self._near,
+            options.share,
+            options.capture,
+            self._result_tags,
+        )
+
+    def _tags_of_result(self, result: Any) -> tuple[str, ...]:
+        assert self.options.result_tags is not None
+        return rendered_by(self.options.result_tags, (result,), {}, what="result_tags")
 
     def _spelled(self, values: tuple[Any, ...]) -> tuple[list[Any], Mapping[str, Any]]:
         """Return the arguments as one calls with them."""

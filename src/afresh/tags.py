@@ -38,10 +38,9 @@ class TagTemplates:
         self._templates = [pair for pair in parsed if pair[0]]
         self.constant = tuple(tail for fields, tail in parsed if not fields)
 
-    @property
-    def read_attributes(self) -> bool:
-        """Say whether some tag may change though the arguments are the same."""
-        return any(field.path for fields, _ in self._templates for field in fields)
+    def go_beyond(self, positions: Sequence[int]) -> bool:
+        """Say whether some tag may change though the arguments at these positions are the same."""
+        return any(field.path or field.position not in positions for fields, _ in self._templates for field in fields)
 
     def render(self, values: Sequence[Any]) -> tuple[str, ...]:
         """Return the tags of a call with these arguments, by position.
@@ -103,12 +102,14 @@ def _is_uuid(value: object) -> bool:
     return isinstance(value, UUID)
 
 
-def rendered_by(function: Callable[..., Iterable[str]], args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the tags that a user's function gives for a call."""
+def rendered_by(
+    function: Callable[..., Iterable[str]], args: Sequence[Any], kwargs: Mapping[str, Any], *, what: str = "tags"
+) -> tuple[str, ...]:
+    """Return the tags that a user's function gives for a call; or, by the option `what`, for a result."""
     given = function(*args, **kwargs)
     tags = None if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
     if tags is None or not all(isinstance(tag, str) and tag for tag in tags):
         kinds = f" of {', '.join(sorted({type(tag).__name__ for tag in tags}))}" if tags else ""
-        msg = f"the function given as tags= must return an iterable of non-empty str, such as a list, not {type(given).__name__}{kinds}."
+        msg = f"the function given as {what}= must return an iterable of non-empty str, such as a list, not {type(given).__name__}{kinds}."
         raise ConfigurationError(msg)
     return tags

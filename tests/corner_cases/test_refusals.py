@@ -60,7 +60,7 @@ OPTIONS = {
     "compute_timeout": ({"compute_timeout": 0}, r"compute_timeout=0 leaves no time to compute in: give more, or omit it"),
     "refresh_wait": ({"refresh_wait": 1}, r"refresh_wait=1 is for calls that find a stale result, .*give both"),
     "backoff": ({"backoff": None}, r"backoff=None is not a duration: give seconds"),
-    "not there yet": ({"result_tags": lambda value: []}, r"memoize\(result_tags=\) is not available .*the README lists what is"),
+    "result_tags text": ({"result_tags": "user"}, r"result_tags='user' must be a function of the result|result_tags= needs the near tier"),
 }
 
 

@@ -193,7 +193,7 @@ class NearWorld(World):
 
 def _generation(variant: NearVariant, max_age_s: float) -> Generation:
     made = variant.generation(NAMESPACE, max_entries=100, max_bytes=10**6, max_age_s=max_age_s)
-    made._pushes = variant.pushes()
+    made.pushes = variant.pushes()
     return made
 
 
@@ -229,7 +229,7 @@ class LateToken(NearAccess):
     """Takes the token when the read has returned."""
 
     def fill(self, token: Token, *args: Any, **options: Any) -> None:
-        super().fill(token._replace(moment=token.generation.moment), *args, **options)
+        super().fill(token._replace(moment=token.generation.pushes.moment), *args, **options)
 
 
 class OwnEffectUnseen(NearAccess):

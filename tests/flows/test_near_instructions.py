@@ -50,7 +50,7 @@ def stale_hits(access: type[NearAccess]) -> list[object]:
         tier = NearTier(Near(), NAMESPACE)
         generation = tier.begin()
         tier.extend(NOW_S - 1)
-        generation.fill(kept(), generation.moment)
+        generation.fill(kept(), generation.pushes.moment)
 
         def listen() -> None:
             generation.pushed(STAMPS["tag"])
@@ -89,12 +89,12 @@ def late_fills(pushes: type[Pushes]) -> list[bool]:
 
     def make():
         generation = Generation(NAMESPACE, max_entries=10, max_bytes=100_000)
-        generation._pushes = pushes()
-        generation.fill(kept(), generation.moment)
+        generation.pushes = pushes()
+        generation.fill(kept(), generation.pushes.moment)
         began: list[int] = []
 
         def begin() -> None:
-            moment = generation.moment
+            moment = generation.pushes.moment
             if generation.held(STAMPS["tag"]) is not None:
                 began.append(moment)
 

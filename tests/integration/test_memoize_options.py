@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from afresh import Cache, ConfigurationError, NotAvailable
+from afresh import Cache, ConfigurationError
 from afresh.testing import wait_until
 from tests.support.servers import Server
 
@@ -187,7 +187,7 @@ def test_options_that_cannot_be_are_refused() -> None:
 
     with pytest.raises(TypeError, match=r"no option 'tll'. Did you mean 'ttl'"):
         cache.memoize(tll=5)  # type: ignore[call-arg]
-    with pytest.raises(NotAvailable, match="result_tags"):
+    with pytest.raises(ConfigurationError, match=r"result_tags= needs the near tier.*Cache\(near=Near"):
         cache.memoize(result_tags=lambda value: [])
     with pytest.raises(ConfigurationError, match=r"ttl=None is not a duration.*Omit it"):
         cache.memoize(ttl=None)  # type: ignore[arg-type]

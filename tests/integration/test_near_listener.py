@@ -206,12 +206,12 @@ def test_a_server_that_does_not_push_is_reported_once_and_trusted_for_max_stale(
 def test_what_changes_is_dropped(server: Server, namespace: str) -> None:
     with listening(server.url, namespace) as near:
         generation = near.trusted().tier.generation
-        moment = generation.moment
+        moment = generation.pushes.moment
         server.command("SET", f"{namespace}:t:{{0123456789abcdef}}", "8 bytes!")
-        wait_until(lambda: generation.moment > moment, 5, "the push")
-        moment = generation.moment
+        wait_until(lambda: generation.pushes.moment > moment, 5, "the push")
+        moment = generation.pushes.moment
         server.flush()
-        wait_until(lambda: generation.moment > moment, 5, "the push")
+        wait_until(lambda: generation.pushes.moment > moment, 5, "the push")
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # what is tested

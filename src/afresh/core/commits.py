@@ -12,6 +12,7 @@ from afresh.core.dictionaries import CURRENT, take_newest
 from afresh.core.envelope import FOR_EVER, Entry, Flag, pack_prefix, parse
 from afresh.core.failures import failure_record
 from afresh.core.keys import writers_of
+from afresh.core.late_tags import add_late_tags
 from afresh.core.ops import Abandon, Announce, Commit, Extend, Fail, HashGet, Op, Stamp
 from afresh.core.policy import KEY_STAMP_MS, LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms, jittered_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Flight, Ports
@@ -46,7 +47,7 @@ class Claim:
         mark: our lease, if we got it.
         vector: the stamps from before, None if the result must not be stored.
         started_us: when the compute began.
-        token: from before the claim, to fill the near tier with; None if it is not to be.
+        token: from before the claim, for what has changed since; None where nobody hears of that.
         kept: the old entry to serve if the compute raises.
         is_left: the caller has gone: nobody is told what the compute returns or raises.
         captured: what the compute reads through afresh, so that its result depends on it; None if it is not to.
@@ -121,7 +122,10 @@ class Result:
 
 
 async def commit(ports: Ports, claim: Claim, value: Any) -> None:
-    """Store the value if the claim still holds, and give it to those who wait. Cost: 1 round trip. Never raises for the server."""
+    """Store the value if the claim still holds, and give it to those who wait. Never raises for the server.
+
+    Cost: 1 round trip; 1 more, and the time of a push, for a result with tags of its own.
+    """
     await commit_many(ports, [Result(claim, value)])
 
 
@@ -131,6 +135,7 @@ async def commit_many(ports: Ports, results: Sequence[Result]) -> None:
     ports = _of_one_call(ports, [result.claim for result in results])
     try:
         for result in results:
+            await _tag(ports, result)
             _seal(ports, result)
         storable = [result for result in results if result.is_storable]
         if storable:
@@ -141,6 +146,13 @@ async def commit_many(ports: Ports, results: Sequence[Result]) -> None:
             if result.claim.flight is not None:
                 result.claim.flight.finish(result.envelope, proven=result.proven, alone=result.alone)
         await release(ports, [result.claim for result in unstored])
+
+
+async def _tag(ports: Ports, result: Result) -> None:
+    """Add the tags that the value names, if its function has them named."""
+    name_tags = result.claim.request.result_tags
+    if name_tags is not None and result.negative_ttl_ms is None:
+        await add_late_tags(ports, result.claim, name_tags(result.value))
 
 
 def _seal(ports: Ports, result: Result) -> None:
@@ -268,7 +280,7 @@ def _keep(ports: Ports, result: Result) -> None:
     request, token = result.claim.request, result.claim.token
     if ports.near is None:
         return
-    entry = parse(result.envelope) if result.envelope is not None and result.proven and token is not None else None
+    entry = parse(result.envelope) if result.envelope is not None and result.proven and request.near else None
     if entry is None:
         ports.near.drop((request.names.value,))
     else:

@@ -254,7 +254,7 @@ async def _claim_many(ports: Ports, wanted: Sequence[_Wanted]) -> list[Claim | b
         if verdict.cause not in _UNSTORED
     }
     stamping = {op.key: op for each in wanted for op in _stamping(ports, each.request) if each.request.names.value in claiming}
-    token = fill_token(ports, wanted[0].request)
+    token = fill_token(ports)
     asked: list[str] = [*claiming, *stamping]
     replies: Sequence[object]
     lost = ports.take_lost() if asked else []
@@ -311,7 +311,7 @@ async def seize(ports: Ports, request: Request) -> Claim:
     lease: bytes | None = mark
     ports = one_call(ports)
     vector: bytes | None = None
-    token = fill_token(ports, request)
+    token = fill_token(ports)
     try:
         answer, *stamps = await ports.store.flight([Seize(request.names.lease, ports.lease_ms, mark), *_stamping(ports, request)])
         if isinstance(answer, StoreError):

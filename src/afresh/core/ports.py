@@ -222,6 +222,10 @@ class Near(Protocol):
         """
         ...
 
+    def silence(self, token: Any, names: Sequence[str], mark: str, /) -> bool | None:
+        """Say whether none of these names has changed between the token and the writing of the mark; None until the mark was heard."""
+        ...
+
     def drop(self, names: Iterable[str], /) -> None:
         """Drop what depends on these names, and have nothing filled that was read before now."""
         ...

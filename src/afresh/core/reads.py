@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -47,6 +47,7 @@ class Request(NamedTuple):
         near: whether the near tier may serve and keep it.
         share: whether it may hand out one object to all callers, though they could change it.
         captures: whether what its compute reads through afresh is what it depends on, too.
+        result_tags: returns the tags that a computed value depends on besides.
     """
 
     names: Names
@@ -58,6 +59,7 @@ class Request(NamedTuple):
     near: bool = True
     share: bool = False
     captures: bool = True
+    result_tags: Callable[[Any], Sequence[str]] | None = None
 
 
 @dataclass(slots=True)
@@ -197,9 +199,9 @@ async def fetch_many(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hi
     return [next(others) if hit is None else (hit, _NEAR) for hit in hits]
 
 
-def fill_token(ports: Ports, request: Request) -> Any:
-    """Return what a fill of the near tier will need; None if it is not to be filled."""
-    return None if ports.near is None or not request.near else ports.near.token()
+def fill_token(ports: Ports) -> Any:
+    """Return what will say whether something has changed since; None where nobody hears of that."""
+    return None if ports.near is None else ports.near.token()
 
 
 def _keep(ports: Ports, near: Near, token: Any, request: Request, hit: Hit | None, verdict: Verdict) -> None:

@@ -57,7 +57,7 @@ class NearAccess:
     def token(self) -> Token:
         """See `afresh.core.ports.Near`."""
         generation = self._tier.generation
-        return Token(generation, generation.moment, self._now_s())
+        return Token(generation, generation.pushes.moment, self._now_s())
 
     def held(self, token: Token, names: Sequence[str], /) -> Sequence[bytes | None]:
         """See `afresh.core.ports.Near`."""
@@ -86,6 +86,10 @@ class NearAccess:
         kept = _kept(generation, request)
         if kept is not None and not kept.entry.flags & Flag.NEGATIVE:
             calls.remember(call, kept, generation)
+
+    def silence(self, token: Token, names: Sequence[str], mark: str, /) -> bool | None:
+        """See `afresh.core.ports.Near`."""
+        return token.generation.silence(names, mark, token.moment)
 
     def drop(self, names: Iterable[str], /) -> None:
         """See `afresh.core.ports.Near`."""

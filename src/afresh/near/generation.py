@@ -100,6 +100,7 @@ class Generation:
         bound_s: nothing is served at or after this time, by `now_s`. Minus infinity until the first proof of coherence, and after the end.
         get: returns what is kept under the name of a value, whether it may be served or not. Needs no lock.
         max_age_s: how old an entry may get at most: infinity, unless the server does not push.
+        pushes: what was pushed. Its `moment` is the fill token, to be taken before the read or the claim whose result may be filled.
 
     Args:
         namespace: whose names are pushed.
@@ -108,7 +109,7 @@ class Generation:
         max_age_s: see above.
     """
 
-    __slots__ = ("_ended", "_held", "_lock", "_namespace", "_pushes", "_sieve", "bound_s", "get", "max_age_s")
+    __slots__ = ("_ended", "_held", "_lock", "_namespace", "_sieve", "bound_s", "get", "max_age_s", "pushes")
 
     def __init__(self, namespace: Namespace, *, max_entries: int, max_bytes: int, max_age_s: float = inf) -> None:
         self._namespace = namespace
@@ -116,18 +117,13 @@ class Generation:
         self.max_age_s = max_age_s
         self._ended = False
         self._lock = threading.RLock()  # re-entrant: see FlightTable
-        self._pushes = Pushes()
+        self.pushes = Pushes()
         self._held: dict[str, _Held] = {}
         self._sieve: Sieve[Kept] = Sieve(max_entries=max_entries, max_bytes=max_bytes)
         self.get = self._sieve.get
 
     def __len__(self) -> int:
         return len(self._sieve)
-
-    @property
-    def moment(self) -> int:
-        """The fill token: to be taken before the read or the claim whose result may be filled."""
-        return self._pushes.moment
 
     def pushed(self, *names: str) -> None:
         """Drop what depends on these names of the server: values, and stamps of keys and tags."""
@@ -138,9 +134,9 @@ class Generation:
     def pushed_all(self) -> None:
         """Drop everything, as after a flush, or where pushes were lost."""
         with self._lock:
-            self._pushes.note_all()
+            self.pushes.note_all()
             gone = self._clear()
-            self._pushes.passed()
+            self.pushes.passed()
         del gone
 
     def end(self) -> None:
@@ -162,6 +158,13 @@ class Generation:
         found = self._held.get(name)
         return None if found is None else found.stamp
 
+    def silence(self, names: Sequence[str], mark: str, since: int) -> bool | None:
+        """Say whether none of these was pushed between that moment and the mark; None until the mark was. False if nobody listened."""
+        with self._lock:
+            if self._ended or self.max_age_s != inf or not self.pushes.were_silent(names, since):
+                return False
+            return None if self.pushes.were_silent((mark,), since) else True
+
     def fill(self, kept: Kept, since: int, *, is_ours: bool = False) -> bool:
         """Keep an entry, if nothing that it depends on was pushed since that moment. True if it is kept.
 
@@ -171,7 +174,7 @@ class Generation:
             is_ours: this process has just stored it: note that like a push.
         """
         with self._lock:
-            is_current = not self._ended and self._pushes.were_silent((kept.key, kept.stamp_key, *kept.depends), since)
+            is_current = not self._ended and self.pushes.were_silent((kept.key, kept.stamp_key, *kept.depends), since)
             gone = self._note((kept.key,)) if is_ours else []
             held = self._held
             for name in [name for name, stamp in kept.depends.items() if name in held and held[name].stamp != stamp]:
@@ -189,9 +192,9 @@ class Generation:
 
     def _note(self, names: Sequence[str]) -> list[Kept]:
         """Work off a push of these names, and return what was dropped. The lock is held."""
-        self._pushes.note(names)
+        self.pushes.note(names)
         gone = [kept for name in names for kept in self._dependents(name)]
-        self._pushes.passed()
+        self.pushes.passed()
         return gone
 
     def _dependents(self, name: str) -> list[Kept]:

@@ -222,7 +222,7 @@ class MemoryStore:
         if any(deadlines):
             return b"D:%d" % max(deadlines)
         if now is None or len(now) != _STAMP_BYTES:
-            self._store(op.key, op.fresh, op.ttl_ms)
+            self._store(op.key, op.fresh, 2 * op.ttl_ms)
             return op.fresh
         now_ms, until = self._now_ms(), self._data[op.key][1]
         if not op.ttl_ms:

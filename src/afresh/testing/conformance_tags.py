@@ -33,11 +33,11 @@ TAG_CASES: Final[dict[str, Case]] = {
     ],
     "stamp-in-place-of-what-is-no-stamp": lambda n: [stamped(n, b"D:mark"), stamped(n, S2)],
     "stamp-another-type": lambda n: [hash_at(n.stamp), Step(ops.Stamp(n.stamp, n.writers, S2, HOUR_MS), Refused("WRONGTYPE"))],
-    "stamp-lapses": lambda n: [stamped(n, S1, SHORT_MS), Step(Passed(SHORT_MS + 50)), stamped(n, S2)],
+    "stamp-lapses": lambda n: [stamped(n, S1, SHORT_MS), Step(Passed(2 * SHORT_MS + 50)), stamped(n, S2)],
     "stamp-lives-longer": lambda n: [
         stamped(n, S1, SHORT_MS),
         Step(ops.Stamp(n.stamp, n.writers, S2, HOUR_MS), S1),
-        Step(Passed(SHORT_MS + 50)),
+        Step(Passed(2 * SHORT_MS + 50)),
         Step(ops.Get(n.stamp), S1),
     ],
     "stamp-never-lives-shorter": lambda n: [
@@ -55,7 +55,7 @@ TAG_CASES: Final[dict[str, Case]] = {
     "stamp-from-now-on-for-ever": lambda n: [
         stamped(n, S1, SHORT_MS),
         Step(ops.Stamp(n.stamp, n.writers, S2, 0), S1),
-        Step(Passed(SHORT_MS + 50)),
+        Step(Passed(2 * SHORT_MS + 50)),
         Step(ops.Get(n.stamp), S1),
     ],
     # ---- bump
@@ -78,7 +78,7 @@ TAG_CASES: Final[dict[str, Case]] = {
     "bump-keeps-the-lifetime": lambda n: [
         stamped(n, S1, SHORT_MS),
         Step(ops.Bump(n.stamp, n.writers, S2), 1),
-        Step(Passed(SHORT_MS + 50)),
+        Step(Passed(2 * SHORT_MS + 50)),
         Step(ops.Get(n.stamp), None),
     ],
     # ---- mark, end

@@ -88,7 +88,7 @@ def kept(generation: Generation, name: str = "a") -> Kept:
     entry = parse(pack_prefix(bytes(8), flags=Flag.NAMESPACE, codec=2, tags=0, created_ms=0, fresh_until_ms=1, cost_us=0, schema=0) + b"x")
     assert entry is not None
     made = Kept(names, entry, needs_of(NAMESPACE), {NAMESPACE.tag.key: bytes(8)}, 1.0, name, 1)
-    assert generation.fill(made, generation.moment)
+    assert generation.fill(made, generation.pushes.moment)
     return made
 
 

@@ -35,7 +35,7 @@ def generation():
 def test_an_entry_is_found_by_the_name_of_its_value(generation):
     entry = kept()
 
-    assert generation.fill(entry, generation.moment)
+    assert generation.fill(entry, generation.pushes.moment)
     assert generation.get(names().value) is entry
     assert [generation.held(key) for key in KEYS] == [b"ns------", b"function", b"stamp--a"]
 
@@ -43,7 +43,7 @@ def test_an_entry_is_found_by_the_name_of_its_value(generation):
 @pytest.mark.parametrize("name", [*KEYS, names().value, names().stamp])
 def test_a_push_drops_what_depends_on_it(generation, name):
     entry = kept()
-    generation.fill(entry, generation.moment)
+    generation.fill(entry, generation.pushes.moment)
 
     generation.pushed(name)
 
@@ -53,8 +53,8 @@ def test_a_push_drops_what_depends_on_it(generation, name):
 
 
 def test_a_push_drops_nothing_else(generation):
-    generation.fill(kept(1), generation.moment)
-    generation.fill(kept(2), generation.moment)
+    generation.fill(kept(1), generation.pushes.moment)
+    generation.fill(kept(2), generation.pushes.moment)
 
     generation.pushed(names(1).stamp, NAMESPACE.tag_of("another").key)
 
@@ -64,36 +64,36 @@ def test_a_push_drops_nothing_else(generation):
 
 @pytest.mark.parametrize("name", [*KEYS, names().value, names().stamp])
 def test_a_push_since_the_token_refuses_the_fill(generation, name):
-    token = generation.moment
+    token = generation.pushes.moment
     generation.pushed(name)
 
     assert not generation.fill(kept(), token)
-    assert generation.fill(kept(), generation.moment)
+    assert generation.fill(kept(), generation.pushes.moment)
 
 
 def test_lost_pushes_drop_everything_and_refuse_fills_from_before(generation):
-    token = generation.moment
+    token = generation.pushes.moment
     generation.fill(kept(1), token)
 
     generation.pushed_all()
 
     assert len(generation) == 0
     assert not generation.fill(kept(2), token)
-    assert generation.fill(kept(2), generation.moment)
+    assert generation.fill(kept(2), generation.pushes.moment)
 
 
 def test_of_two_stamps_of_one_tag_neither_is_held(generation):
-    generation.fill(kept(1), generation.moment)
+    generation.fill(kept(1), generation.pushes.moment)
 
-    assert not generation.fill(kept(2, stamp=b"another-"), generation.moment)
+    assert not generation.fill(kept(2, stamp=b"another-"), generation.pushes.moment)
 
     assert generation.held(TAG) is None
     assert len(generation) == 0
 
 
 def test_a_stamp_is_held_as_long_as_an_entry_carries_it(generation):
-    generation.fill(kept(1), generation.moment)
-    generation.fill(kept(2), generation.moment)
+    generation.fill(kept(1), generation.pushes.moment)
+    generation.fill(kept(2), generation.pushes.moment)
     generation.pushed(names(1).value)
     assert generation.held(TAG) == b"stamp--a"
 
@@ -106,7 +106,7 @@ def test_an_entry_replaced_or_evicted_is_dropped():
     generation = Generation(NAMESPACE, max_entries=2, max_bytes=1_000_000)
     first, again, second, third = kept(1), kept(1), kept(2), kept(3)
     for entry in (first, again, second, third):
-        assert generation.fill(entry, generation.moment)
+        assert generation.fill(entry, generation.pushes.moment)
 
     assert [entry.until_s for entry in (first, again, second, third)] == [-inf, -inf, 1000.0, 1000.0]
     assert generation._held[TAG].dependents == {second.key, third.key}
@@ -115,7 +115,7 @@ def test_an_entry_replaced_or_evicted_is_dropped():
 def test_an_entry_that_is_too_large_is_not_kept():
     generation = Generation(NAMESPACE, max_entries=10, max_bytes=5000)
 
-    assert not generation.fill(kept(size=5000), generation.moment)
+    assert not generation.fill(kept(size=5000), generation.pushes.moment)
     assert not generation._held
 
 
@@ -127,7 +127,7 @@ def test_a_shared_value_is_kept_without_its_bytes(generation):
 
 
 def test_an_ended_generation_serves_and_keeps_nothing(generation):
-    token = generation.moment
+    token = generation.pushes.moment
     generation.prove(1000.0)
     generation.fill(kept(1), token)
 
@@ -143,10 +143,10 @@ def test_what_the_end_of_a_value_calls_may_come_back(generation):
     class Value:
         def __del__(self):
             generation.pushed(names(2).value)
-            generation.fill(kept(3), generation.moment)
+            generation.fill(kept(3), generation.pushes.moment)
 
-    generation.fill(kept(1, value=Value()), generation.moment)
-    generation.fill(kept(2), generation.moment)
+    generation.fill(kept(1, value=Value()), generation.pushes.moment)
+    generation.fill(kept(2), generation.pushes.moment)
 
     generation.pushed(names(1).value)
 
