@@ -72,10 +72,10 @@ def putting(world: World, wanted: Request, *, processes: int = 1) -> list[Actor]
     return [world.reader(ports[0], wanted), world.reader(ports[-1], wanted), world.putter(wanted)]
 
 
-def putting_by_heart(world: World, wanted: Request, *, changed: str | None = None) -> list[Actor]:
+def putting_by_heart(world: World, wanted: Request, *, readers: int = 2, changed: str | None = None) -> list[Actor]:
     """Write under stamps that the process remembers, as they are or as they were."""
     ports, putting = world.process(), world.remembering(wanted, changed=changed)
-    return [world.reader(ports, wanted), world.reader(ports, wanted), world.putter(wanted, putting)]
+    return [*(world.reader(ports, wanted) for _ in range(readers)), world.putter(wanted, putting)]
 
 
 def refreshing(world: World, wanted: Request, *, readers: int = 1, refreshers: int = 1) -> list[Actor]:
@@ -175,5 +175,11 @@ SAMPLED: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
             ("two batches in 2, step by operation", partial(batches, processes=2), {"by_op": True}),
             ("compute raises in another process", partial(failure, processes=2), _REPLIES),
         )
+    }
+    | {
+        "two readers, put under remembered stamps, step by operation": partial(scenario, putting_by_heart, **_FINE),
+        "two readers, put under stamps that have changed, step by operation": partial(
+            scenario, partial(putting_by_heart, changed="tag"), **_FINE
+        ),
     }
 )

@@ -35,6 +35,7 @@ __all__ = [
     "Release",
     "Scan",
     "Seize",
+    "Set",
     "Stamp",
     "Swap",
     "TableExtend",
@@ -153,6 +154,14 @@ class Extend(NamedTuple):
     lease: str
     mark: bytes
     ttl_ms: int
+
+
+class Set(NamedTuple):
+    """PSETEX: store the entry whatever is there. End the claims on it before, by `Unlink`: together they do what `Put` does. Reply: OK."""
+
+    value: str
+    ttl_ms: int
+    envelope: bytes
 
 
 class Put(NamedTuple):
@@ -304,6 +313,7 @@ Op: TypeAlias = (
     | Unlink
     | Scan
     | Seize
+    | Set
     | Announce
     | Claim
     | Stamp
@@ -334,6 +344,7 @@ COMMANDS: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
         HashSet: ("HSET",),
         Unlink: ("UNLINK",),
         Seize: ("PSETEX",),
+        Set: ("PSETEX",),
         Announce: ("PSETEX",),
     }
 )

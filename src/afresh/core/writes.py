@@ -18,7 +18,7 @@ from afresh.core.decide import Cause, State, Verdict, classify
 from afresh.core.envelope import FOR_EVER, Entry, pack_prefix, parse
 from afresh.core.flows import new_stamps
 from afresh.core.keys import Names, Namespace, key_tag, writers_of
-from afresh.core.ops import Bump, Expire, Incr, Invalidate, Op, Put, Stamp, Swap, Touch, Unlink
+from afresh.core.ops import Bump, Expire, Incr, Invalidate, Op, Put, Set, Stamp, Swap, Touch, Unlink
 from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Ports
 from afresh.core.reads import Request, decoded, judge, look
@@ -71,15 +71,18 @@ async def _change(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Sequ
 
 
 async def _vectors(
-    ports: Ports, requests: Sequence[Request], ttl_ms: int | None, first: Sequence[Put | Swap] = ()
+    ports: Ports, requests: Sequence[Request], ttl_ms: int | None, first: Sequence[Op] = ()
 ) -> tuple[list[bytes | None], Sequence[Any]]:
     """Write what is given, and return the stamps of each request as they are now, and the replies to the writes.
 
-    No vector while a transaction keeps a tag dirty. Cost: 1 round trip; none where there is nothing to do.
+    No vector while a transaction keeps a tag dirty. With something to write, implicit stamps are read and not created: there is no vector
+    if one is missing. Cost: 1 round trip; none where there is nothing to do.
     """
     px_ms = tag_ttl_ms(ttl_ms, requests[0].policy.kept_ms)
     needs = dict.fromkeys(request.needs for request in requests)
-    stamping = {op.key: op for each in needs for op in each.stamping(new_stamps(ports, each), px_ms)}
+    stamping: dict[str, Op] = {op.key: op for each in needs for op in each.stamping(new_stamps(ports, each), px_ms)}
+    if first:
+        stamping |= {get.key: get for each in needs for get in each.reads[: each.implicit]}
     ops = (*first, *stamping.values())
     replies = await _write(ports, requests if first else (), ops) if ops else ()
     stamps = dict(zip(stamping, replies[len(first) :], strict=True))
@@ -115,28 +118,43 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
         await _write(ports, requests, dropping)
         return False
 
-    def putting(request: Request, payload: Encoded, vector: bytes) -> Put:
-        envelope = envelope_of(ports, request, payload, vector, ttl_ms=ttl_ms)
-        return Put(request.names.value, request.names.lease, envelope, hard_ttl_ms(ttl_ms, request.policy.kept_ms))
-
     guesses = [_guess(ports, request.needs) for request in requests]
-    first = [
-        putting(request, payload, guess) for request, payload, guess in zip(requests, encoded, guesses, strict=True) if guess is not None
-    ]
     started_us = ports.clock.ticks_us()
+    vectors: list[bytes | None] = [None] * len(requests)
     try:
-        vectors, _ = await _vectors(ports, requests, ttl_ms, first)
+        if None not in guesses:
+            first = _putting(ports, zip(requests, encoded, guesses, strict=True), ttl_ms)
+            vectors, _ = await _vectors(ports, requests, ttl_ms, first)
+            if vectors == guesses:
+                return True
+            ports = one_call(ports, ports.clock.ticks_us() - started_us)
+        else:
+            guesses = [None] * len(requests)
+        if None in vectors:
+            vectors, _ = await _vectors(ports, requests, ttl_ms)
+        values = zip(requests, encoded, vectors, strict=True)
+        changed = [each for each, guess in zip(values, guesses, strict=True) if each[2] is None or each[2] != guess]
+        await _write(ports, requests, _putting(ports, changed, ttl_ms))
     except StoreRefused:  # a full server: what is there is not what was set
         await _write(one_call(ports, ports.clock.ticks_us() - started_us), requests, dropping)
         raise
-    again: list[Op] = [
-        drop if vector is None else putting(request, payload, vector)
-        for request, payload, guess, vector, drop in zip(requests, encoded, guesses, vectors, dropping, strict=True)
-        if vector is None or vector != guess
-    ]
-    if again:
-        await _write(one_call(ports, ports.clock.ticks_us() - started_us), requests, again)
     return None not in vectors
+
+
+def _putting(ports: Ports, values: Iterable[tuple[Request, Encoded, bytes | None]], ttl_ms: int | None) -> list[Op]:
+    """Return what stores these values under these vectors; what drops them where there is none."""
+    ops: list[Op] = []
+    for request, encoded, vector in values:
+        value, lease, _ = request.names
+        px_ms = hard_ttl_ms(ttl_ms, request.policy.kept_ms)
+        if vector is None:
+            ops.append(Unlink(value, (lease,)))
+            continue
+        envelope = envelope_of(ports, request, encoded, vector, ttl_ms=ttl_ms)
+        # First the lease: what is computed from then on may be stored over this, what was computed before may not. Two commands cost the
+        # server half of what a script does; only PSETEX has no way to say "for ever".
+        ops += (Unlink(lease), Set(value, px_ms, envelope)) if px_ms else (Put(value, lease, envelope, 0),)
+    return ops
 
 
 async def add(ports: Ports, request: Request, value: object) -> bool:
@@ -158,6 +176,8 @@ async def add(ports: Ports, request: Request, value: object) -> bool:
     guess = _guess(ports, request.needs)
     first = [] if guess is None else [_swapping(request, b"", envelope_of(ports, request, encoded, guess, ttl_ms=ttl_ms))]
     (vector,), replies = await _vectors(ports, [request], ttl_ms, first)
+    if vector is None and first:
+        (vector,), _ = await _vectors(ports, [request], ttl_ms)
     if vector is None:
         return False
     if replies and replies[0] == 1 and vector == guess:

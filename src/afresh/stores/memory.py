@@ -27,8 +27,7 @@ _PREFIX_BYTES = 4128
 _STAMP_BYTES = 8
 _LOCK_KEEP_MS = 3_600_000
 _FRESH_UNTIL = slice(16, 24)
-# How an envelope begins, as the scripts know it.
-_BEGINNING = b"\xaf\xfe\x01"
+_BEGINNING = b"\xaf\xfe\x01"  # of an envelope, as the scripts know it
 
 # What is held by somebody: leases, and locks with who waits for them.
 _HELD = re.compile(r":[lxqw]:\{")
@@ -183,6 +182,10 @@ class MemoryStore:
 
     def _seize(self, op: ops.Seize) -> bytes:
         self._store(op.lease, op.mark, op.lease_ms)
+        return b"OK"
+
+    def _set(self, op: ops.Set) -> bytes:
+        self._store(op.value, op.envelope, op.ttl_ms)
         return b"OK"
 
     def _announce(self, op: ops.Announce) -> bytes:

@@ -80,7 +80,7 @@ def test_what_cannot_be_encoded_is_refused_before_anything_is_written(world: Scr
     assert world.asked == []
 
 
-@pytest.mark.parametrize("kind", [ops.Stamp, ops.Put])
+@pytest.mark.parametrize("kind", [ops.Stamp, ops.Set])
 @pytest.mark.parametrize("way", ["failing", "refusing"])
 def test_a_put_that_fails_raises(world: Scripted, kind: type[ops.Op], way: str) -> None:
     getattr(world, way)[kind] = FULL
@@ -126,7 +126,7 @@ def test_only_what_was_put_under_other_stamps_is_put_again(world: Scripted) -> N
 
     run_now(writes.put_many(world.ports, [(a_request(), 3), (tagged, 4)]))
 
-    assert rounds(world, ops.Put) == 3
+    assert rounds(world, ops.Set) == 3
     assert [stored(world), stored(world, tagged)] == [3, 4]
 
 
@@ -148,6 +148,27 @@ def test_an_add_under_stamps_that_are_remembered_costs_one_round_trip(world: Scr
 
     assert flights(world) == 1
     assert stored(world, a_request("f:f:2")) == 1
+
+
+@pytest.mark.parametrize("write", [writes.put, writes.add])
+def test_a_write_under_a_stamp_that_was_evicted_makes_a_new_one(world: Scripted, write: Any) -> None:
+    other = a_request("f:f:2")
+    put(world, 1)
+    world.ask(ops.Unlink(FUNCTION.key))
+
+    assert run_now(write(world.ports, other, 2)) is True
+
+    assert stored(world, other) == 2
+
+
+def test_a_put_for_ever_under_stamps_that_are_remembered_costs_one_round_trip(world: Scripted) -> None:
+    put(world, 1)
+    flights(world)
+
+    assert put(world, 2, a_request(ttl_ms=None)) is True
+
+    assert flights(world) == 1
+    assert stored(world) == 2
 
 
 def test_an_add_under_stamps_that_have_changed_takes_the_place_of_its_own(world: Scripted) -> None:
