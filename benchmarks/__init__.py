@@ -41,11 +41,13 @@ class Comparison:
         work: what is done.
         samples: µs per operation by candidate, one for each round; those of one round were taken one right after the other.
         aims: the greatest ratio to the first candidate that is aimed at, by candidate.
+        unit: of the samples, where they are not µs.
     """
 
     work: str
     samples: Mapping[str, Sequence[float]]
     aims: Mapping[str, float] = field(default_factory=dict)
+    unit: str = "µs"
 
     def median_us(self, candidate: str) -> float:
         """Return what one operation costs."""

@@ -36,7 +36,7 @@ def table(comparison: Comparison) -> Iterator[str]:
     first = next(iter(comparison.samples))
     yield f"## {comparison.work[0].upper()}{comparison.work[1:]}"
     yield ""
-    yield f"| {'':<34} | {'µs':>8} | {'spread':>17} | {'ratio':>7} | {'aim':>6} |"
+    yield f"| {'':<34} | {comparison.unit:>8} | {'spread':>17} | {'ratio':>7} | {'aim':>6} |"
     yield f"|{'-' * 36}|{'-' * 9}:|{'-' * 18}:|{'-' * 8}:|{'-' * 7}:|"
     for candidate in comparison.samples:
         low, high = comparison.spread_us(candidate)
@@ -48,7 +48,7 @@ def table(comparison: Comparison) -> Iterator[str]:
 
 
 def _shown(us: float) -> str:
-    return f"{us:,.0f}" if us >= 1000 else f"{us:.1f}"
+    return f"{us:,.0f}" if us >= 1000 else f"{us:.1f}" if us >= 10 else f"{us:.2f}"
 
 
 def _processor() -> str:
