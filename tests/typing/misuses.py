@@ -18,6 +18,8 @@ profile.key("7")  # E
 profile.invalidate("7")  # E
 profile.invalidate()  # E
 profile.invalidate(7, on_commit=True)  # E
+profile.expire("7")  # E
+cache.memoize(stale_if_error=None)  # E
 profile.refresh(7, lang=1)  # E
 profile.uncached("7")  # E
 profile.peek("7")  # E

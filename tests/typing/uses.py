@@ -67,6 +67,8 @@ assert_type(profile.key(7, lang="de"), Key)
 assert_type(profile.tag, str)
 assert_type(profile.invalidate(7, lang="de"), Receipt)
 assert_type(profile.invalidate_all(), Receipt)
+assert_type(profile.expire(7, lang="de"), Receipt)
+assert_type(cache.expire("k", profile.key(7)), Receipt)
 assert_type(profile.refresh(7), Profile)
 assert_type(profile.uncached(7), Profile)
 assert_type(profile.__wrapped__(7), Profile)
@@ -263,6 +265,9 @@ in_german = partial(profile, lang="de")
 assert_type(in_german(7), Profile)
 check(plain, rate)
 
+cache.memoize(stale_ttl="1h", stale_if_error=timedelta(days=1), backoff="5s", refresh_wait="100ms", compute_timeout=1.5, early_refresh=False)
+cache.memoize(stale_ttl="1h", refresh_wait=None)
+assert_type(cache.get_or_compute("k", lambda: 1, ttl="5m", stale_ttl="1h"), int)
 long_lived = partial(cache.memoize, ttl="1d", stale_ttl="7d")  # a policy that functions share
 
 

@@ -52,6 +52,7 @@ class Scripted:
         refusing: kinds of operations that are refused with this error.
         before: what happens before an operation of a kind runs, each time.
         sleeps: how long was slept, ms.
+        chance: what a draw gives, from just above 0, where everything happens, to 1.
 
     Each call is of a thread of its own, as far as the flights know.
     """
@@ -65,9 +66,12 @@ class Scripted:
         self.asked: list[ops.Op] = []
         self.batches = 0
         self.sleeps: list[float] = []
+        self.chance = 1.0
         self.tallies = Tallies()
         self.table = FlightTable()
-        self.ports = Ports(self, self, SyncFlights(self.table, lambda: Caller(next(_numbers))), Counters(self.tallies), _token)
+        self.ports = Ports(
+            self, self, SyncFlights(self.table, lambda: Caller(next(_numbers))), Counters(self.tallies), _token, rand=self._draw
+        )
 
     # ---- the store
 
@@ -85,6 +89,9 @@ class Scripted:
     def ask(self, op: ops.Op) -> Any:
         """Do something to the store from outside."""
         return run_now(self.memory.flight([op]))[0]
+
+    def _draw(self) -> float:
+        return self.chance
 
     # ---- the clock
 

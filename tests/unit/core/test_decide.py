@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given, strategies as st
 
-from afresh.core.decide import Cause, State, classify, near_for_ms, plainly_fresh, undeclared
-from afresh.core.envelope import FOR_EVER, SEEN_BYTES, pack_prefix, parse
+from afresh.core.decide import Cause, State, classify, is_kept, near_for_ms, plainly_fresh, undeclared
+from afresh.core.envelope import FOR_EVER, SEEN_BYTES, Flag, pack_prefix, parse
 from afresh.core.keys import Namespace
 from afresh.core.stamps import NOTHING, Needs, needs_of
 from afresh.errors import StoreRefused
@@ -240,3 +240,58 @@ def test_what_is_plainly_fresh_is_fresh(stamps: list[object], header: dict[str, 
 @pytest.mark.parametrize("raw", [None, b"", b"foreign", StoreRefused("WRONGTYPE", "no")])
 def test_what_is_no_entry_is_not_fresh(raw: object) -> None:
     assert plainly_fresh(raw, CLEAN, NEEDS, SCHEMA, CREATED_MS) is None
+
+
+# --- early refresh -------------------------------------------------------------------------------------------------
+def due(left_ms: int, cost_ms: int, rand: float, *, ttl_ms: int = 10_000, **fields: int) -> State:
+    raw = envelope(fresh_until_ms=CREATED_MS + ttl_ms, cost_us=1000 * cost_ms, **fields)
+    return verdict(raw, now_ms=CREATED_MS + ttl_ms - left_ms, rand=rand)[0]
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "cost_ms", "rand", "state"),
+    [
+        (1000, 100, 0.5, State.FRESH),
+        (69, 100, 0.5, State.REFRESH_DUE),  # -100 * log(0.5) = 69.3
+        (70, 100, 0.5, State.FRESH),
+        (1000, 10_000, 0.5, State.REFRESH_DUE),
+        (1001, 10_000, 0.5, State.FRESH),  # however long the compute takes, not before the last tenth of the ttl
+        (1, 0, 1e-300, State.FRESH),  # what costs nothing need not be early
+        (1, 10_000, 1.0, State.FRESH),  # no chance
+    ],
+)
+def test_the_less_is_left_and_the_longer_the_compute_the_more_probable_is_an_early_refresh(
+    left_ms: int, cost_ms: int, rand: float, state: State
+) -> None:
+    assert due(left_ms, cost_ms, rand) is state
+
+
+def test_exceptions_and_what_never_expires_are_not_refreshed_early() -> None:
+    assert due(1, 10_000, 0.1, flags=NEEDS.flags | Flag.NEGATIVE) is State.FRESH
+    assert verdict(envelope(fresh_until_ms=FOR_EVER, cost_us=10**9), now_ms=2**60, rand=1e-300) == (State.FRESH, None)
+
+
+def test_an_exception_is_never_stale() -> None:
+    raw = envelope(flags=NEEDS.flags | Flag.NEGATIVE)
+
+    assert verdict(raw, now_ms=CREATED_MS + TTL_MS, stale_ttl_ms=50) == (State.EXPIRED, Cause.EXPIRED)
+
+
+# --- what is kept for computes that fail ---------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("raw", "stamps", "age_ms", "kept"),
+    [
+        (envelope(), CLEAN, 0, True),
+        (envelope(), CLEAN, TTL_MS + 49, True),
+        (envelope(), CLEAN, TTL_MS + 50, False),
+        (envelope(), [*CLEAN[:3], b"renewed-"], TTL_MS, False),
+        (envelope(flags=NEEDS.flags | Flag.NEGATIVE), CLEAN, 0, False),
+        (None, CLEAN, 0, False),
+        (b"foreign", CLEAN, 0, False),
+    ],
+)
+def test_what_was_not_invalidated_is_kept_for_a_while(raw: bytes | None, stamps: list[bytes], age_ms: int, kept: bool) -> None:
+    now_ms = CREATED_MS + age_ms
+    found = classify(raw, stamps, NEEDS, schema=SCHEMA, now_ms=now_ms)
+
+    assert is_kept(found, now_ms=now_ms, kept_ms=50) is kept

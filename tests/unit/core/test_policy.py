@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from afresh.core.policy import LEASE_MS, Policy, hard_ttl_ms, tag_ttl_ms
+from afresh.core.policy import LEASE_MS, Policy, hard_ttl_ms, jittered_ms, pause_after_ms, tag_ttl_ms
 from afresh.core.units import MAX_TTL_MS
 
 ttls = st.integers(0, MAX_TTL_MS)
@@ -53,3 +53,29 @@ def test_the_first_declaration_that_fits_an_exception_counts(error: Exception, t
 
 def test_an_interruption_is_never_kept() -> None:
     assert Policy(1000, negative=((Exception, 500),)).negative_ttl_ms(KeyboardInterrupt()) is None
+
+
+@given(ttl_ms=st.integers(1, MAX_TTL_MS), rand=st.floats(0, 1, exclude_min=True))
+def test_by_chance_a_ttl_is_a_little_shorter_and_never_longer(ttl_ms: int, rand: float) -> None:
+    assert 0.95 * ttl_ms - 1 <= (jittered_ms(ttl_ms, 0.05, rand) or 0) <= ttl_ms
+    assert jittered_ms(ttl_ms, 0.05, 1.0) == jittered_ms(ttl_ms, 0, rand) == ttl_ms
+
+
+@pytest.mark.parametrize("ttl_ms", [0, None])
+def test_what_is_not_stored_or_never_ends_has_no_jitter(ttl_ms: int | None) -> None:
+    assert jittered_ms(ttl_ms, 0.05, 0.5) == ttl_ms
+
+
+def test_an_entry_is_kept_as_long_as_it_is_of_use() -> None:
+    assert Policy(1000, stale_ttl_ms=10, stale_if_error_ms=20).kept_ms == 20
+    assert Policy(1000, stale_ttl_ms=20, stale_if_error_ms=10).kept_ms == 20
+
+
+def test_a_bounded_call_waits_for_others_no_longer_than_for_itself() -> None:
+    assert Policy(1000, wait_ms=5).longest_wait_ms == 5
+    assert Policy(1000, wait_ms=5, compute_timeout_ms=7).longest_wait_ms == 7
+
+
+@pytest.mark.parametrize(("overdue_ms", "pause_ms"), [(-5, 2), (0, 2), (16, 2), (80, 10), (400, 50), (10**6, 50)])
+def test_who_waits_looks_more_and_more_rarely(overdue_ms: float, pause_ms: float) -> None:
+    assert pause_after_ms(overdue_ms) == pause_ms
