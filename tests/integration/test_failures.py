@@ -16,9 +16,8 @@ import pytest
 
 from afresh import Cache, StoreError, StoreRefused, StoreUnavailable
 from afresh.stores.scripts import script
-from afresh.testing import wait_until
+from afresh.testing import FaultProxy, wait_until
 from tests.conformance.facades import ColourlessCache
-from tests.integration.faults import Proxy, proxy_to
 from tests.support.servers import Server
 
 BUDGET_S = 0.5
@@ -41,8 +40,8 @@ async def open_cache(request: pytest.FixtureRequest, namespace: str) -> AsyncIte
 
 
 @pytest.fixture
-def proxy(valkey: Server) -> Iterator[Proxy]:
-    with proxy_to(valkey.port) as proxy:
+def proxy(valkey: Server) -> Iterator[FaultProxy]:
+    with FaultProxy(valkey.port) as proxy:
         yield proxy
 
 
@@ -229,12 +228,12 @@ async def test_many_tasks_do_not_wait_in_turn_for_a_connection(hung: Server, nam
 
 
 async def test_a_server_that_dribbles_is_waited_for_no_longer_than_the_budget(
-    open_cache: Callable[..., ColourlessCache], proxy: Proxy
+    open_cache: Callable[..., ColourlessCache], proxy: FaultProxy
 ) -> None:
     """One byte each 200 ms is fast enough for a timeout of each read, and never ends within the budget."""
     cache = open_cache(proxy.url)
     await cache.set("k", "a value of some length")
-    proxy.dribble_s = 0.2
+    proxy.replies.dribble_s = 0.2
 
     started = time.monotonic()
     assert await cache.get("k", "nothing") == "nothing"
@@ -242,9 +241,9 @@ async def test_a_server_that_dribbles_is_waited_for_no_longer_than_the_budget(
 
 
 async def test_a_server_that_dribbles_from_the_beginning_is_waited_for_no_longer_than_its_handshake(
-    open_cache: Callable[..., ColourlessCache], proxy: Proxy
+    open_cache: Callable[..., ColourlessCache], proxy: FaultProxy
 ) -> None:
-    proxy.dribble_s = 0.2
+    proxy.replies.dribble_s = 0.2
     cache = open_cache(proxy.url)
 
     started = time.monotonic()
@@ -252,7 +251,7 @@ async def test_a_server_that_dribbles_from_the_beginning_is_waited_for_no_longer
     assert time.monotonic() - started < 4 * BUDGET_S + SLACK_S
 
 
-async def test_a_late_reply_is_nobody_elses(open_cache: Callable[..., ColourlessCache], proxy: Proxy) -> None:
+async def test_a_late_reply_is_nobody_elses(open_cache: Callable[..., ColourlessCache], proxy: FaultProxy) -> None:
     """A call that gave up leaves its reply on the way: the next call must not take it for its own."""
     cache = open_cache(proxy.url)
     await cache.set("one", 1)
@@ -265,7 +264,7 @@ async def test_a_late_reply_is_nobody_elses(open_cache: Callable[..., Colourless
             time.sleep(BUDGET_S + 0.2)
         return data
 
-    proxy.reply = delay_once
+    proxy.replies.script = delay_once
     assert await cache.get("one", "nothing") == "nothing"
 
     async def is_back() -> bool:
@@ -279,7 +278,7 @@ async def test_a_late_reply_is_nobody_elses(open_cache: Callable[..., Colourless
 
 
 # --- cut off in the middle -----------------------------------------------------------------------------------------
-def cut_replies_to(word: bytes, proxy: Proxy, times: int = 1) -> list[bytes]:
+def cut_replies_to(word: bytes, proxy: FaultProxy, times: int = 1) -> list[bytes]:
     """Let the server have the next requests that hold this word, and end their connections before its replies arrive."""
     cut: list[bytes] = []
     armed = threading.Event()
@@ -296,13 +295,13 @@ def cut_replies_to(word: bytes, proxy: Proxy, times: int = 1) -> list[bytes]:
             return None
         return data
 
-    proxy.request, proxy.reply = request, reply
+    proxy.requests.script, proxy.replies.script = request, reply
     return cut
 
 
 @pytest.mark.parametrize("there", [5, 10**20])
 async def test_a_counter_whose_reply_was_lost_never_counts_twice(
-    open_cache: Callable[..., ColourlessCache], proxy: Proxy, there: int
+    open_cache: Callable[..., ColourlessCache], proxy: FaultProxy, there: int
 ) -> None:
     """Small numbers are added to by a script, large ones by compare-and-set: the reply to either may be lost."""
     cache = open_cache(proxy.url)
@@ -318,7 +317,7 @@ async def test_a_counter_whose_reply_was_lost_never_counts_twice(
 
 
 async def test_an_add_whose_reply_was_lost_says_that_the_server_failed(
-    open_cache: Callable[..., ColourlessCache], proxy: Proxy, caplog: pytest.LogCaptureFixture
+    open_cache: Callable[..., ColourlessCache], proxy: FaultProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It may have been added: then nobody else's `add` succeeds, either."""
     cache = open_cache(proxy.url)
@@ -333,7 +332,7 @@ async def test_an_add_whose_reply_was_lost_says_that_the_server_failed(
     assert await cache.get("k") == "mine"
 
 
-async def test_a_value_whose_reply_was_lost_is_asked_for_again(open_cache: Callable[..., ColourlessCache], proxy: Proxy) -> None:
+async def test_a_value_whose_reply_was_lost_is_asked_for_again(open_cache: Callable[..., ColourlessCache], proxy: FaultProxy) -> None:
     cache = open_cache(proxy.url)
     await cache.set("k", 1)
     cut = cut_replies_to(b"GET", proxy)
@@ -342,7 +341,7 @@ async def test_a_value_whose_reply_was_lost_is_asked_for_again(open_cache: Calla
     assert len(cut) == 1
 
 
-async def test_an_invalidation_whose_reply_was_lost_is_sent_again(open_cache: Callable[..., ColourlessCache], proxy: Proxy) -> None:
+async def test_an_invalidation_whose_reply_was_lost_is_sent_again(open_cache: Callable[..., ColourlessCache], proxy: FaultProxy) -> None:
     cache = open_cache(proxy.url)
     await cache.set("k", 1)
     await cache.invalidate("other")
@@ -353,15 +352,15 @@ async def test_an_invalidation_whose_reply_was_lost_is_sent_again(open_cache: Ca
     assert await cache.get("k") is None
 
 
-async def test_garbled_replies_are_a_miss(open_cache: Callable[..., ColourlessCache], proxy: Proxy) -> None:
+async def test_garbled_replies_are_a_miss(open_cache: Callable[..., ColourlessCache], proxy: FaultProxy) -> None:
     cache = open_cache(proxy.url)
     await cache.set("k", 1)
-    proxy.reply = lambda data: b"?" + data
+    proxy.replies.script = lambda data: b"?" + data
 
     assert await cache.get("k", "nothing") == "nothing"
     assert not (await cache.invalidate("k")).applied
 
-    proxy.reply = lambda data: data
+    proxy.replies.script = lambda data: data
     assert await cache.get("k") == 1
 
 
@@ -481,7 +480,7 @@ async def test_a_failing_server_is_logged_once_and_counted_always(
 
 
 # --- cancellation, and nothing left over ---------------------------------------------------------------------------
-async def test_a_cancelled_call_leaves_the_connection_whole(proxy: Proxy, namespace: str) -> None:
+async def test_a_cancelled_call_leaves_the_connection_whole(proxy: FaultProxy, namespace: str) -> None:
     cache = Cache(proxy.url, namespace=namespace, budget="10s")
     await cache.aio.set_many({str(at): at for at in range(50)})
 
@@ -565,7 +564,7 @@ def test_threads_share_connections_and_a_closed_cache_has_none(valkey: Server, n
     assert cache._engine.stores._sync is None or cache._engine.stores._sync._pool._idle == []
 
 
-async def test_a_batch_cancelled_as_it_ends_leaves_nobody_waiting(proxy: Proxy, namespace: str) -> None:
+async def test_a_batch_cancelled_as_it_ends_leaves_nobody_waiting(proxy: FaultProxy, namespace: str) -> None:
     """One id was left out, and its claim is being given up when the caller is cancelled: the others' values are still shared and stored."""
     cache = Cache(proxy.url, namespace=namespace, budget="10s")
 
@@ -583,7 +582,7 @@ async def test_a_batch_cancelled_as_it_ends_leaves_nobody_waiting(proxy: Proxy, 
             time.sleep(0.2)
         return data
 
-    proxy.request = note
+    proxy.requests.script = note
     assert await asyncio.to_thread(giving_up.wait, 10)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -11,8 +11,8 @@ from afresh import Cache, Memoized, Recurrence
 from afresh.core.ops import SCRIPTS
 from afresh.many import Many
 from afresh.stores.scripts import script
+from afresh.testing import FaultProxy
 from tests.conformance.facades import Colourless, ColourlessCache
-from tests.integration.faults import Proxy, proxy_to
 from tests.support.servers import Server
 
 KEYS = [f"k{at}" for at in range(100)]
@@ -28,15 +28,15 @@ class Subject(NamedTuple):
 
 
 @pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
+def proxy(server: Server) -> Iterator[FaultProxy]:
     for name, _ in SCRIPTS.values():
         server.command("SCRIPT", "LOAD", script(name).source)
-    with proxy_to(server.port) as proxy:
+    with FaultProxy(server.port) as proxy:
         yield proxy
 
 
 @pytest.fixture(params=["sync", "async"])
-async def subject(request: pytest.FixtureRequest, proxy: Proxy, namespace: str) -> AsyncIterator[Subject]:
+async def subject(request: pytest.FixtureRequest, proxy: FaultProxy, namespace: str) -> AsyncIterator[Subject]:
     both = Cache(proxy.url, namespace=namespace, budget="10s")
     cache = ColourlessCache(both, request.param)
     call = cache.memoized(lambda x: [x], name="f", tags=["t"])
@@ -100,7 +100,7 @@ COSTS = {
 }
 
 
-async def counted(proxy: Proxy, action: Awaitable[Any]) -> int:
+async def counted(proxy: FaultProxy, action: Awaitable[Any]) -> int:
     """Return how many round trips an action takes. Each is one write, which arrives in one piece as long as it is small."""
     writes: list[bytes] = []
 
@@ -108,13 +108,13 @@ async def counted(proxy: Proxy, action: Awaitable[Any]) -> int:
         writes.append(data)
         return data
 
-    proxy.request = note
+    proxy.requests.script = note
     await action
     return len(writes)
 
 
 @pytest.mark.parametrize("name", COSTS)
-async def test_an_operation_costs_what_its_docstring_states(subject: Subject, proxy: Proxy, name: str) -> None:
+async def test_an_operation_costs_what_its_docstring_states(subject: Subject, proxy: FaultProxy, name: str) -> None:
     cost = COSTS[name]
     stated = " ".join((cost.where.__doc__ or "").split())
     assert cost.stated in stated
@@ -122,7 +122,7 @@ async def test_an_operation_costs_what_its_docstring_states(subject: Subject, pr
     assert await counted(proxy, cost.does(subject)) == cost.round_trips
 
 
-async def test_many_values_cost_as_much_as_one(subject: Subject, proxy: Proxy) -> None:
+async def test_many_values_cost_as_much_as_one(subject: Subject, proxy: FaultProxy) -> None:
     assert "1 round trip" in " ".join((Many.__call__.__doc__ or "").split())
     ids = list(range(50))
 
@@ -130,7 +130,7 @@ async def test_many_values_cost_as_much_as_one(subject: Subject, proxy: Proxy) -
     assert await counted(proxy, subject.many(ids)) == 1
 
 
-async def test_a_follower_costs_nothing(subject: Subject, proxy: Proxy) -> None:
+async def test_a_follower_costs_nothing(subject: Subject, proxy: FaultProxy) -> None:
     """Only the leader asks the server; one who came while it computed reads what it left."""
     import asyncio
 
