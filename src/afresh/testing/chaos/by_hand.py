@@ -95,6 +95,10 @@ class ByHand:
         yield
         await self.ainvalidate(Way.TAG, argument)
 
+    def near_hits(self) -> int:
+        """There is no such tier. See `Subject`."""
+        return 0
+
     async def aclose(self) -> None:
         """See `Subject`."""
         await self._aio.aclose()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from afresh.errors import StoreError
-from afresh.testing.chaos.history import Compute, Invalidation, Log, Outcome, Raised, Read, Tier
+from afresh.testing.chaos.history import Compute, Invalidation, Log, Outcome, Raised, Read, Tally, Tier
 from afresh.testing.chaos.places import ARGUMENTS, FUNCTIONS, Way, entry_of, scope
 from afresh.testing.chaos.subjects import BATCH, Afresh, Asked, Computes, Subject, Value, Values, draw_asked, draw_scope
 
@@ -34,7 +34,7 @@ THREADS: Final = 3
 TASKS: Final = 8
 PAUSE_S: Final = 0.02  # the longest, between two calls of a thread or task
 INVALIDATIONS: Final = 0.06  # of the calls
-TRANSACTIONS: Final = 0.01  # of the calls
+TRANSACTIONS: Final = 0.02  # of the calls
 CANCELLED: Final = 0.15  # of the tasks' calls, within CANCEL_S
 CANCEL_S: Final = 0.02
 FAILING: Final = 0.02  # of the computes
@@ -119,6 +119,7 @@ class Client:
         for n in range(ARGUMENTS):
             for function in FUNCTIONS:
                 await self._check(Asked(function, [(n + more) % ARGUMENTS for more in range(BATCH if function == "batch" else 1)]))
+        self._log.write(Tally(self._orders.process, self._subject.near_hits()))
         await self._subject.aclose()
 
     async def _task(self) -> None:

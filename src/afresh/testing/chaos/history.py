@@ -27,6 +27,7 @@ __all__ = [
     "Raised",
     "Read",
     "Replayed",
+    "Tally",
     "Tier",
     "load",
 ]
@@ -98,9 +99,16 @@ class Compute(NamedTuple):
     end_ns: int = 0
 
 
-Event: TypeAlias = Read | Raised | Invalidation | Replayed | Compute
+class Tally(NamedTuple):
+    """A client that lived to tell says how often its near tier answered."""
 
-_KINDS: Final[tuple[type[Event], ...]] = (Read, Raised, Invalidation, Replayed, Compute)
+    process: int
+    near_hits: int
+
+
+Event: TypeAlias = Read | Raised | Invalidation | Replayed | Compute | Tally
+
+_KINDS: Final[tuple[type[Event], ...]] = (Read, Raised, Invalidation, Replayed, Compute, Tally)
 _NUMBERS: Final = 7
 _RECORD: Final = struct.Struct(f"<B{_NUMBERS}q")
 EVENT_BYTES: Final = _RECORD.size
@@ -144,6 +152,7 @@ class History:
         computes: the start and end of each, by number; without an end, 0.
         entries: the entry that each compute was for, by number.
         raised: the reads that raised.
+        near_hits: how many reads the near tiers answered, of clients that lived to tell.
         faults: in the order of their starts.
         died_at: when processes were killed.
         calm_since_ns: when the faults were over.
@@ -154,6 +163,7 @@ class History:
     replayed: dict[tuple[int, int], int] = field(default_factory=dict)
     computes: dict[int, Compute] = field(default_factory=dict)
     raised: Sequence[Raised] = ()
+    near_hits: int = 0
     faults: Sequence[Fault] = ()
     died_at: dict[int, int] = field(default_factory=dict)
     calm_since_ns: int = 0
@@ -185,6 +195,7 @@ def load(paths: Iterable[Path], *, faults: Iterable[Fault] = (), died_at: dict[i
     raised: list[Raised] = []
     replayed: dict[tuple[int, int], int] = {}
     computes: dict[int, Compute] = {}
+    near_hits = 0
     for event in _events(paths):
         if isinstance(event, Invalidation):
             invalidations.append(event)
@@ -192,10 +203,12 @@ def load(paths: Iterable[Path], *, faults: Iterable[Fault] = (), died_at: dict[i
             raised.append(event)
         elif isinstance(event, Replayed):
             replayed[event.process, event.number] = event.at_ns
+        elif isinstance(event, Tally):
+            near_hits += event.near_hits
         elif isinstance(event, Compute):
             computes[event.number] = event  # its end comes after its start, in the same file
     ordered = sorted(faults, key=lambda fault: fault.start_ns)
-    return History(_ReadsOf(paths), invalidations, replayed, computes, raised, ordered, died_at or {}, calm_since_ns)
+    return History(_ReadsOf(paths), invalidations, replayed, computes, raised, near_hits, ordered, died_at or {}, calm_since_ns)
 
 
 def _events(paths: Iterable[Path], *, only: int | None = None) -> Iterator[Event]:

@@ -30,6 +30,7 @@ def _lines(result: Result) -> Iterator[str]:
     yield f"operations          {report.reads:,} reads, {report.computes:,} computes"
     yield f"invalidations       {report.invalidations.total():,}: {fates}"
     yield f"hit ratio           {report.hits / max(1, report.reads):.1%}"
+    yield f"near hits           {result.history.near_hits:,}, of clients that lived to tell"
     yield f"stale reads         {report.stale}"
     yield f"lost invalidations  {report.lost}"
     yield f"worst read          {report.longest_ns / 1e6:,.0f} ms, {_worst(report)} of it neither computing nor waiting for a compute"

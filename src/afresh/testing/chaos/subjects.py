@@ -73,6 +73,10 @@ class Subject(Protocol):
         """Do the same in a task."""
         ...
 
+    def near_hits(self) -> int:
+        """Return how many reads the near tier answered."""
+        ...
+
     async def aclose(self) -> None:
         """Close what the tasks use, then what the threads use."""
         ...
@@ -156,6 +160,10 @@ class Afresh:
     def awriting(self, argument: int) -> AbstractAsyncContextManager[object]:
         """See `Subject`."""
         return self._cache.aio.writing(f"of:{argument}")
+
+    def near_hits(self) -> int:
+        """See `Subject`."""
+        return sum(stats.near_hits for stats in self._cache.stats().values())
 
     async def aclose(self) -> None:
         """See `Subject`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from afresh.testing.chaos.history import Compute, Fault, Invalidation, Log, Outcome, Raised, Read, Replayed, load
+from afresh.testing.chaos.history import Compute, Fault, Invalidation, Log, Outcome, Raised, Read, Replayed, Tally, load
 
 READ = Read(1, 2, 30, 40, 1 << 40, 20)
 
@@ -14,6 +14,7 @@ def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
     queued = Invalidation(1, 7, 1002, 10, 20, Outcome.QUEUED)
     for event in (Compute(1, 2, 1 << 40, 20), READ, Compute(1, 2, 1 << 40, 20, 25), Compute(1, 3, 8, 50)):
         first.write(event)
+    second.write(Tally(1, 5))
     for event in (queued, Replayed(1, 7, 90), Raised(1, 3, 50, 60)):
         second.write(event)
     first.close()
@@ -32,6 +33,7 @@ def test_events_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert history.replayed == {(1, 7): 90}
     assert history.computes == {1 << 40: Compute(1, 2, 1 << 40, 20, 25), 8: Compute(1, 3, 8, 50)}
     assert history.raised == [Raised(1, 3, 50, 60)]
+    assert history.near_hits == 5
     assert [fault.kind for fault in history.faults] == ["drop", "reset"]
 
 
