@@ -95,14 +95,11 @@ class ByHand:
         yield
         await self.ainvalidate(Way.TAG, argument)
 
-    def near_hits(self) -> int:
-        """There is no such tier. See `Subject`."""
-        return 0
-
-    async def aclose(self) -> None:
+    async def aclose(self) -> int:
         """See `Subject`."""
         await self._aio.aclose()
         self._sync.close()
+        return 0
 
 
 def _name(entry: int) -> str:

@@ -119,8 +119,7 @@ class Client:
         for n in range(ARGUMENTS):
             for function in FUNCTIONS:
                 await self._check(Asked(function, [(n + more) % ARGUMENTS for more in range(BATCH if function == "batch" else 1)]))
-        self._log.write(Tally(self._orders.process, self._subject.near_hits()))
-        await self._subject.aclose()
+        self._log.write(Tally(self._orders.process, await self._subject.aclose()))
 
     async def _task(self) -> None:
         while not self._ended.is_set():

@@ -73,12 +73,8 @@ class Subject(Protocol):
         """Do the same in a task."""
         ...
 
-    def near_hits(self) -> int:
-        """Return how many reads the near tier answered."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close what the tasks use, then what the threads use."""
+    async def aclose(self) -> int:
+        """Close what the tasks use, then what the threads use. Returns how many reads the near tier answered."""
         ...
 
 
@@ -161,13 +157,10 @@ class Afresh:
         """See `Subject`."""
         return self._cache.aio.writing(f"of:{argument}")
 
-    def near_hits(self) -> int:
-        """See `Subject`."""
-        return sum(stats.near_hits for stats in self._cache.stats().values())
-
-    async def aclose(self) -> None:
+    async def aclose(self) -> int:
         """See `Subject`."""
         await self._cache.aio.aclose()
+        return sum(stats.near_hits for stats in self._cache.stats().values())
 
     def _invalidation(self, cache: Any, handles: dict[str, Any], way: Way, target: int) -> Any:
         """Return a receipt, or one to be awaited."""
