@@ -176,7 +176,7 @@ class Cache(Facade):
         return total
 
     def touch(self, key: str, *, ttl: Duration = MISSING) -> bool:
-        """Give an entry a new lifetime from now on. False if there is none. Cost: 1 round trip; 2 with tags."""
+        """Give a fresh entry a new lifetime from now on. False if there is none: a stale one stays so. Cost: 1 round trip; 2 with tags."""
         return run_now(operations.touch(self._engine.sync_ports(), self._keyed(key, ttl)))
 
     def ttl(self, key: str) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import math
 from collections.abc import AsyncIterator
@@ -232,6 +233,23 @@ async def test_what_is_not_valid_is_not_touched(cache: ColourlessCache) -> None:
 
     assert await cache.touch("k") is False
     assert await cache.touch("never") is False
+    assert await cache.get("k") is None
+
+
+async def test_what_is_stale_is_not_touched(cache: ColourlessCache) -> None:
+    """Else it would be served as fresh again, though its time is up, or somebody has ended it."""
+    calls = Calls()
+    function = cache.memoized(calls.function, name="f", stale_ttl="1h")
+    await function(1)
+    await cache.set("k", 1)
+
+    await cache.expire("k", function.subject.key(1))
+    await asyncio.sleep(0.05)  # the server's clock and what we know of it agree to some milliseconds
+
+    assert await cache.touch(function.subject.key(1), ttl="1h") is False
+    assert await cache.touch("k", ttl="1h") is False
+    assert (await function.peek(1)).state == "stale"
+    assert await cache.get(function.subject.key(1)) is None
     assert await cache.get("k") is None
 
 

@@ -27,7 +27,7 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
-__all__ = ["FOR_EVER", "HEADER_BYTES", "MAX_TAGS", "SEEN_BYTES", "Entry", "Flag", "has_tags", "pack_prefix", "parse"]
+__all__ = ["FOR_EVER", "HEADER_BYTES", "MAX_TAGS", "SEEN_BYTES", "Entry", "Flag", "entry_in", "has_tags", "pack_prefix", "parse"]
 
 _HEADER = struct.Struct("<3sBBBHQQII")
 # The magic, and the version known here.
@@ -100,6 +100,11 @@ def parse(raw: bytes) -> Entry | None:
         return None
     # Every hit comes by here: what Entry(...) would do before this takes as long as all the rest.
     return tuple.__new__(Entry, (flags, codec, tags, dictionary, created, until, cost, schema, offset, raw))
+
+
+def entry_in(raw: bytes | None) -> bytes | None:
+    """Return what the scripts take for an entry: its beginning is one, and nothing else of it matters to them."""
+    return raw if raw is not None and len(raw) >= HEADER_BYTES and raw.startswith(_BEGINNING) else None
 
 
 def has_tags(raw: bytes) -> bool:

@@ -196,7 +196,10 @@ class Incr(NamedTuple):
 
 
 class Touch(NamedTuple):
-    """Give an entry a new lifetime (0: for ever). `fresh_until` is its header field. Reply: its prefix (and some payload), or None."""
+    """Give a fresh entry a new lifetime (0: for ever). `fresh_until` is its header field.
+
+    Reply: its prefix (and some payload), or None if there is none that is fresh.
+    """
 
     value: str
     lease: str

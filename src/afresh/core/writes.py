@@ -277,7 +277,7 @@ async def _replace(ports: Ports, request: Request, entry: Entry, total: int) -> 
 
 
 async def touch(ports: Ports, request: Request) -> bool:
-    """Give a valid entry the policy's ttl from now on; 0 drops it. False if there is none. Cost: 1 round trip; 1 more with tags."""
+    """Give a fresh entry the policy's ttl from now on; 0 drops it. False if there is none. Cost: 1 round trip; 1 more with tags."""
     names, needs, policy = request.names, request.needs, request.policy
     ttl_ms, ports = policy.ttl_ms, one_call(ports)
     if ttl_ms == 0:

@@ -15,7 +15,7 @@ from fnmatch import translate
 from typing import Any
 
 from afresh.core import ops
-from afresh.core.envelope import HEADER_BYTES, parse
+from afresh.core.envelope import entry_in, parse
 from afresh.core.failures import is_failure
 from afresh.errors import StoreRefused
 from afresh.stores.lines import comes_next, take_places
@@ -27,7 +27,6 @@ _PREFIX_BYTES = 4128
 _STAMP_BYTES = 8
 _LOCK_KEEP_MS = 3_600_000
 _FRESH_UNTIL = slice(16, 24)
-_BEGINNING = b"\xaf\xfe\x01"  # of an envelope, as the scripts know it
 
 # What is held by somebody: leases, and locks with who waits for them.
 _HELD = re.compile(r":[lxqw]:\{")
@@ -284,8 +283,8 @@ class MemoryStore:
         return [1, raw]
 
     def _touch(self, op: ops.Touch) -> bytes | None:
-        raw = self._bytes(op.value)
-        if raw is None or len(raw) < HEADER_BYTES or not raw.startswith(_BEGINNING):
+        raw = entry_in(self._bytes(op.value))
+        if raw is None or self.now_ms() >= int.from_bytes(raw[_FRESH_UNTIL], "little"):
             return None
         raw = raw[: _FRESH_UNTIL.start] + op.fresh_until + raw[_FRESH_UNTIL.stop :]
         self._store(op.value, raw, op.ttl_ms)
@@ -294,9 +293,9 @@ class MemoryStore:
 
     def _expire(self, op: ops.Expire) -> int:
         self._drop(op.lease)
-        raw = self._bytes(op.value)
+        raw = entry_in(self._bytes(op.value))
         self._store(op.stamp, op.fresh, op.ttl_ms)
-        if raw is None or len(raw) < HEADER_BYTES or not raw.startswith(_BEGINNING):
+        if raw is None:
             return 0
         until = min(raw[_FRESH_UNTIL], op.fresh_until, key=lambda field: field[::-1])
         self._keep(op.value, raw[: _FRESH_UNTIL.start] + until + raw[_FRESH_UNTIL.stop :])

@@ -11,6 +11,7 @@ from afresh.testing.conformance_freshness import FRESHNESS_CASES
 from afresh.testing.conformance_locks import LOCK_CASES
 from afresh.testing.conformance_steps import (
     FOREIGN,
+    FRESH,
     HOUR_MS,
     LONG,
     S1,
@@ -177,15 +178,19 @@ _CASES: Final[dict[str, Case]] = {
         is_there(n, None),
     ],
     # ---- touch
-    "touch": lambda n: [there(n, A), seized(n), touch(n, TOUCHED), is_there(n, TOUCHED), leased(n, None)],
+    "touch": lambda n: [there(n, FRESH), seized(n), touch(n, TOUCHED), is_there(n, TOUCHED), leased(n, None)],
     "touch-nothing": lambda n: [seized(n), touch(n, None), is_there(n, None), leased(n, b"theirs")],
     "touch-foreign-bytes": lambda n: [there(n, FOREIGN), touch(n, None), is_there(n, FOREIGN)],
+    "touch-a-stale-one": lambda n: [there(n, A), seized(n), touch(n, None), is_there(n, A), leased(n, b"theirs")],
     "touch-cut-short": lambda n: [there(n, A[:31]), touch(n, None), is_there(n, A[:31])],
     "touch-another-type": lambda n: [hash_at(n.value), touch(n, Refused("WRONGTYPE"))],
-    "touch-returns-the-beginning": lambda n: [there(n, LONG), touch(n, (LONG[:16] + UNTIL + LONG[24:])[:4128])],
-    "touch-lives-longer": lambda n: [there(n, A, SHORT_MS), touch(n, TOUCHED), Step(Passed(SHORT_MS + 50)), is_there(n, TOUCHED)],
-    "touch-lives-shorter": lambda n: [there(n, A), touch(n, TOUCHED, SHORT_MS), Step(Passed(SHORT_MS + 50)), is_there(n, None)],
-    "touch-for-ever": lambda n: [there(n, A, SHORT_MS), touch(n, TOUCHED, 0), Step(Passed(SHORT_MS + 50)), is_there(n, TOUCHED)],
+    "touch-returns-the-beginning": lambda n: [
+        there(n, LONG),
+        touch(n, (LONG[:16] + UNTIL + LONG[24:])[:4128]),
+    ],
+    "touch-lives-longer": lambda n: [there(n, FRESH, SHORT_MS), touch(n, TOUCHED), Step(Passed(SHORT_MS + 50)), is_there(n, TOUCHED)],
+    "touch-lives-shorter": lambda n: [there(n, FRESH), touch(n, TOUCHED, SHORT_MS), Step(Passed(SHORT_MS + 50)), is_there(n, None)],
+    "touch-for-ever": lambda n: [there(n, FRESH, SHORT_MS), touch(n, TOUCHED, 0), Step(Passed(SHORT_MS + 50)), is_there(n, TOUCHED)],
     # ---- invalidate
     "invalidate": lambda n: [there(n, A), seized(n), invalidate(n, [1, 1]), is_there(n, None), leased(n, None)],
     "invalidate-nothing": lambda n: [invalidate(n, [0, 1]), Step(ops.Get(n.stamp), S2)],

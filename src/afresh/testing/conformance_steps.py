@@ -10,6 +10,7 @@ from afresh.core.envelope import FOR_EVER, Flag, pack_prefix
 
 __all__ = [
     "FOREIGN",
+    "FRESH",
     "HOUR_MS",
     "LONG",
     "S1",
@@ -111,9 +112,11 @@ def number(digits: bytes, **header: int) -> bytes:
 A: Final = entry(b"a")
 B: Final = entry(b"b")
 UNTIL: Final = FOR_EVER.to_bytes(8, "little")
+# Not stale yet, for a very long time.
+FRESH: Final = A[:16] + (FOR_EVER - 1).to_bytes(8, "little") + A[24:]
 TOUCHED: Final = A[:16] + UNTIL + A[24:]
 FOREIGN: Final = b"no envelope"
-LONG: Final = entry(bytes(10_000))
+LONG: Final = FRESH[:-1] + bytes(10_000)
 S1: Final = b"stamp--1"
 S2: Final = b"stamp--2"
 
