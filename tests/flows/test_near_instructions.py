@@ -90,12 +90,12 @@ def late_fills(pushes: type[Pushes]) -> list[bool]:
     def make():
         generation = Generation(NAMESPACE, max_entries=10, max_bytes=100_000)
         generation.pushes = pushes()
-        generation.fill(kept(), generation.pushes.moment)
+        generation.fill(kept(), generation.pushes.moment, NOW_S)
         began: list[int] = []
 
         def begin() -> None:
             moment = generation.pushes.moment
-            if generation.held(STAMPS["tag"]) is not None:
+            if generation.held(STAMPS["tag"], NOW_S) is not None:
                 began.append(moment)
 
         def push_and_fill() -> bool:

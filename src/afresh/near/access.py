@@ -63,7 +63,7 @@ class NearAccess:
         """See `afresh.core.ports.Near`."""
         generation = token.generation
         bound_s = generation.bound_s  # before the stamps: rule 5
-        stamps = [generation.held(name) for name in names]
+        stamps = [generation.held(name, token.at_s) for name in names]
         # Where nothing is pushed, an old stamp would let new entries seem young.
         return stamps if self._now_s() < bound_s and generation.max_age_s == inf else [None] * len(names)
 
@@ -78,7 +78,8 @@ class NearAccess:
         elif room is None and is_ours:
             value = _decoded(request, entry)  # the object that was computed belongs to who computed it
         depends = request.needs.carried_by(entry, request.namespace)
-        generation.fill(Kept(request.names, entry, request.needs, depends, until_s, value, room), token.moment, is_ours=is_ours)
+        kept = Kept(request.names, entry, request.needs, depends, until_s, value, room)
+        generation.fill(kept, token.moment, token.at_s, is_ours=is_ours)
 
     def remember(self, request: Request, calls: Calls, call: Call, /) -> None:
         """Have a call find what there is for its request, if that is no exception."""

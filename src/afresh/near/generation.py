@@ -37,6 +37,8 @@ __all__ = ["UNSHARED", "Generation", "Kept"]
 
 # Stands for the value of an entry that is decoded for each hit.
 UNSHARED: Any = object()
+# How long a stamp that is held goes unread.
+_IDLE_S = 5.0
 # What a node, its key and its places in the indexes take, about.
 _OVERHEAD_BYTES = 600
 
@@ -84,12 +86,13 @@ class Kept(Node):
 
 
 class _Held:
-    """A stamp that entries carry, and the keys of these entries."""
+    """A stamp that entries carry, the keys of these entries, and when to read it again."""
 
-    __slots__ = ("dependents", "stamp")
+    __slots__ = ("dependents", "idle_at_s", "stamp")
 
-    def __init__(self, stamp: bytes) -> None:
+    def __init__(self, stamp: bytes, idle_at_s: float) -> None:
         self.stamp = stamp
+        self.idle_at_s = idle_at_s
         self.dependents: set[str] = set()
 
 
@@ -153,10 +156,18 @@ class Generation:
             if not self._ended:
                 self.bound_s = bound_s
 
-    def held(self, name: str) -> bytes | None:
-        """Return a stamp that need not be read. To be called after the fill token was taken, and trusted within the bound."""
+    def held(self, name: str, at_s: float) -> bytes | None:
+        """Return a stamp that need not be read. To be called after the fill token was taken, and trusted within the bound.
+
+        Every few seconds it is read nevertheless: to a server that evicts what is idle, a stamp that nobody reads is the first to go, and
+        with the namespace's go all entries.
+        """
         found = self._held.get(name)
-        return None if found is None else found.stamp
+        if found is None or at_s >= found.idle_at_s:
+            if found is not None:
+                found.idle_at_s = at_s + _IDLE_S
+            return None
+        return found.stamp
 
     def silence(self, names: Sequence[str], mark: str, since: int) -> bool | None:
         """Say whether none of these was pushed between that moment and the mark; None until the mark was. False if nobody listened."""
@@ -165,12 +176,13 @@ class Generation:
                 return False
             return None if self.pushes.were_silent((mark,), since) else True
 
-    def fill(self, kept: Kept, since: int, *, is_ours: bool = False) -> bool:
+    def fill(self, kept: Kept, since: int, at_s: float = -inf, *, is_ours: bool = False) -> bool:
         """Keep an entry, if nothing that it depends on was pushed since that moment. True if it is kept.
 
         Args:
             kept: the entry.
             since: the fill token.
+            at_s: when that was taken, if its stamps need not be read again soon.
             is_ours: this process has just stored it: note that like a push.
         """
         with self._lock:
@@ -186,7 +198,7 @@ class Generation:
                 gone += self._released(evicted)
             if is_current:
                 for name, stamp in kept.depends.items():
-                    held.setdefault(name, _Held(stamp)).dependents.add(kept.key)
+                    held.setdefault(name, _Held(stamp, at_s + _IDLE_S)).dependents.add(kept.key)
         del gone
         return is_current
 

@@ -35,9 +35,9 @@ def generation():
 def test_an_entry_is_found_by_the_name_of_its_value(generation):
     entry = kept()
 
-    assert generation.fill(entry, generation.pushes.moment)
+    assert generation.fill(entry, generation.pushes.moment, 0)
     assert generation.get(names().value) is entry
-    assert [generation.held(key) for key in KEYS] == [b"ns------", b"function", b"stamp--a"]
+    assert [generation.held(key, 0) for key in KEYS] == [b"ns------", b"function", b"stamp--a"]
 
 
 @pytest.mark.parametrize("name", [*KEYS, names().value, names().stamp])
@@ -53,13 +53,13 @@ def test_a_push_drops_what_depends_on_it(generation, name):
 
 
 def test_a_push_drops_nothing_else(generation):
-    generation.fill(kept(1), generation.pushes.moment)
-    generation.fill(kept(2), generation.pushes.moment)
+    generation.fill(kept(1), generation.pushes.moment, 0)
+    generation.fill(kept(2), generation.pushes.moment, 0)
 
     generation.pushed(names(1).stamp, NAMESPACE.tag_of("another").key)
 
     assert generation.get(names(2).value) is not None
-    assert generation.held(TAG) == b"stamp--a"
+    assert generation.held(TAG, 0) == b"stamp--a"
 
 
 @pytest.mark.parametrize("name", [*KEYS, names().value, names().stamp])
@@ -79,27 +79,27 @@ def test_lost_pushes_drop_everything_and_refuse_fills_from_before(generation):
 
     assert len(generation) == 0
     assert not generation.fill(kept(2), token)
-    assert generation.fill(kept(2), generation.pushes.moment)
+    assert generation.fill(kept(2), generation.pushes.moment, 0)
 
 
 def test_of_two_stamps_of_one_tag_neither_is_held(generation):
-    generation.fill(kept(1), generation.pushes.moment)
+    generation.fill(kept(1), generation.pushes.moment, 0)
 
     assert not generation.fill(kept(2, stamp=b"another-"), generation.pushes.moment)
 
-    assert generation.held(TAG) is None
+    assert generation.held(TAG, 0) is None
     assert len(generation) == 0
 
 
 def test_a_stamp_is_held_as_long_as_an_entry_carries_it(generation):
-    generation.fill(kept(1), generation.pushes.moment)
-    generation.fill(kept(2), generation.pushes.moment)
+    generation.fill(kept(1), generation.pushes.moment, 0)
+    generation.fill(kept(2), generation.pushes.moment, 0)
     generation.pushed(names(1).value)
-    assert generation.held(TAG) == b"stamp--a"
+    assert generation.held(TAG, 0) == b"stamp--a"
 
     generation.pushed(names(2).value)
 
-    assert generation.held(TAG) is None
+    assert generation.held(TAG, 0) is None
 
 
 def test_an_entry_replaced_or_evicted_is_dropped():
@@ -143,12 +143,21 @@ def test_what_the_end_of_a_value_calls_may_come_back(generation):
     class Value:
         def __del__(self):
             generation.pushed(names(2).value)
-            generation.fill(kept(3), generation.pushes.moment)
+            generation.fill(kept(3), generation.pushes.moment, 0)
 
     generation.fill(kept(1, value=Value()), generation.pushes.moment)
-    generation.fill(kept(2), generation.pushes.moment)
+    generation.fill(kept(2), generation.pushes.moment, 0)
 
     generation.pushed(names(1).value)
 
     assert generation.get(names(2).value) is None
     assert generation.get(names(3).value) is not None
+
+
+def test_a_stamp_that_is_held_is_read_again_now_and_then(generation):
+    """A server that evicts what is idle would take it first."""
+    generation.fill(kept(), generation.pushes.moment, 100.0)
+
+    assert [generation.held(TAG, at_s) for at_s in (100.0, 104.9)] == [b"stamp--a"] * 2
+    assert generation.held(TAG, 105.0) is None
+    assert generation.held(TAG, 105.1) == b"stamp--a"
