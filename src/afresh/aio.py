@@ -133,6 +133,10 @@ class AsyncCache(Facade):
         """See `Cache.stats`."""
         return self._engine.tallies.all_stats()
 
+    def pending(self) -> int:
+        """See `Cache.pending`."""
+        return len(self._engine.replays.lates)
+
     async def aclose(self) -> None:
         """Close this loop's connection, those of threads, and leave the embedded server. Using the cache again opens it again."""
         await self._engine.aclose()

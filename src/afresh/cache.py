@@ -308,6 +308,13 @@ class Cache(Facade):
         """Return what happened in this process, by function; keys' operations count under ``keys``. No I/O."""
         return self._engine.tallies.all_stats()
 
+    def pending(self) -> int:
+        """Return how many names have invalidations that the server may not have. They are repeated until it has them. No I/O.
+
+        Until then this process neither serves nor stores anything under these names. Other processes may serve what was to be forgotten.
+        """
+        return len(self._engine.replays.lates)
+
     def close(self) -> None:
         """Close the connections, and leave the embedded server. Using the cache again opens it again."""
         self._engine.close()

@@ -15,7 +15,7 @@ from afresh import AsyncCache, Cache
 OF_CACHE = {"aio", "recurrence"}
 OF_ASYNC = {"aclose": "close"}
 # No I/O: plain methods on both.
-PLAIN = {"bypass", "lock", "memoize", "memoize_many", "stats", "writing"}
+PLAIN = {"bypass", "lock", "memoize", "memoize_many", "pending", "stats", "writing"}
 
 
 def methods(facade: type) -> dict[str, Callable[..., Any]]:

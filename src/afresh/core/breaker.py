@@ -36,6 +36,11 @@ class Breaker:
         """Say whether all is well."""
         return not self._pause_ms
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Say whether one timeout alone has opened it."""
+        return self._pause_ms == _FIRST_PAUSE_MS
+
     def admits(self, now_ms: int) -> bool:
         """Say whether a flight may go to the server now. Who is admitted says what became of it."""
         if not self._pause_ms:

@@ -16,7 +16,7 @@ from afresh.core.late_tags import add_late_tags
 from afresh.core.ops import Abandon, Announce, Commit, Extend, Fail, HashGet, Op, Stamp
 from afresh.core.policy import KEY_STAMP_MS, LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms, jittered_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Flight, Ports
-from afresh.core.reads import Hit, Request, near_ms, stamp_reads
+from afresh.core.reads import Hit, Request, is_withheld, near_ms, stamp_reads
 from afresh.core.stamps import STAMP_BYTES, Captured
 from afresh.errors import StoreError, UnencodableValue
 
@@ -137,6 +137,9 @@ async def commit_many(ports: Ports, results: Sequence[Result]) -> None:
         for result in results:
             await _tag(ports, result)
             _seal(ports, result)
+            if ports.withheld and is_withheld(ports, result.claim.request):  # nobody joins any more who called after the invalidation
+                result.claim.vector = None
+                ports.events.not_stored(result.claim.request.owner, "an invalidation has not reached the server yet")
         storable = [result for result in results if result.is_storable]
         if storable:
             await _store(ports, storable)
@@ -164,7 +167,7 @@ def _seal(ports: Ports, result: Result) -> None:
         if claim.vector is None:
             reason = "more than 255 tags and keys" if claim.captured.is_whole else "made of what was not stored itself"
             ports.events.not_stored(request.owner, reason)
-    cost_us = ports.clock.ticks_us() - claim.started_us
+    cost_us = max(1, ports.clock.ticks_us() - claim.started_us)  # 0 is for what was not computed: see invalidate.lua
     ports.events.computed(request.owner, cost_us)
     if claim.flight is None and claim.mark is None:
         return

@@ -49,6 +49,7 @@ class Cause(StrEnum):
     UNDECODABLE = "undecodable"
     UNAVAILABLE = "unavailable"
     BYPASS = "bypass"
+    WITHHELD = "withheld"
     BACKING_OFF = "backing off"
 
 

@@ -27,7 +27,19 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
-__all__ = ["FOR_EVER", "HEADER_BYTES", "MAX_TAGS", "SEEN_BYTES", "Entry", "Flag", "entry_in", "has_tags", "pack_prefix", "parse"]
+__all__ = [
+    "FOR_EVER",
+    "HEADER_BYTES",
+    "MAX_TAGS",
+    "SEEN_BYTES",
+    "Entry",
+    "Flag",
+    "entry_in",
+    "has_tags",
+    "pack_prefix",
+    "parse",
+    "was_set_since",
+]
 
 _HEADER = struct.Struct("<3sBBBHQQII")
 # The magic, and the version known here.
@@ -127,3 +139,9 @@ def pack_prefix(
     """Return header and stamps; the payload follows them."""
     cost = min(cost_us, _MAX_COST)
     return _HEADER.pack(_BEGINNING, flags, codec, tags, dictionary, created_ms, fresh_until_ms, cost, schema) + vector
+
+
+def was_set_since(raw: object, since_ms: int) -> bool:
+    """Say whether these are the bytes of an entry that was set, not computed, after this time; 0 is never. As invalidate.lua does."""
+    entry = parse(raw) if isinstance(raw, bytes) and since_ms else None
+    return entry is not None and entry.cost_us == 0 and entry.created_ms > since_ms

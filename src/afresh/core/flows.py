@@ -42,7 +42,7 @@ __all__ = ["Behind", "Claim", "abandon", "commit", "new_stamps", "obtain", "obta
 # The part of a mark that is the claim's own; the rest is what the last compute took.
 _NUMBER_BYTES = 8
 # What makes a lease useless, since what is computed will not be stored: it would only keep other processes waiting.
-_UNSTORED = frozenset((Cause.UNAVAILABLE, Cause.DIRTY))
+_UNSTORED = frozenset((Cause.UNAVAILABLE, Cause.DIRTY, Cause.WITHHELD))
 
 
 async def obtain(ports: Ports, request: Request) -> Hit | Claim | Behind:
@@ -290,7 +290,7 @@ def _computing(ports: Ports, wanted: _Wanted, mark: bytes | None = None, vector:
 
 def _cause(claim: Claim, verdict: Verdict) -> Cause:
     if claim.mark is None:
-        return Cause.DIRTY if verdict.cause is Cause.DIRTY else Cause.UNAVAILABLE
+        return verdict.cause if verdict.cause in {Cause.DIRTY, Cause.WITHHELD} else Cause.UNAVAILABLE
     return verdict.cause or Cause.EXPIRED
 
 

@@ -222,13 +222,17 @@ class Expire(NamedTuple):
 
 
 class Invalidate(NamedTuple):
-    """Drop the entry and the lease and renew the key's stamp for `ttl_ms`. Reply: [entries dropped, 1 if the stamp was renewed]."""
+    """Drop the entry and the lease and renew the key's stamp for `ttl_ms`. Reply: [entries dropped, 1 if the stamp was renewed].
+
+    An entry that was set, not computed, after `since_ms` (0: never) stays.
+    """
 
     value: str
     lease: str
     stamp: str
     fresh: bytes
     ttl_ms: int
+    since_ms: int = 0
 
 
 class Bump(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -15,6 +15,7 @@ from afresh.core.stamps import Remembered
 from afresh.errors import StoreRefused
 
 if TYPE_CHECKING:
+    from afresh.core.late import Invalidations
     from afresh.core.reads import Hit, Request
 
 __all__ = [
@@ -370,6 +371,8 @@ class Ports:
         rand: makes a number in (0, 1]; where it is 1, nothing is left to chance.
         lost: the ends of leases that nobody holds any more; the next claim takes them along.
         remembered: the stamps that were seen last, for writes.
+        withheld: names whose invalidation the server may not have: nothing is read or stored under them. See `afresh.core.late`.
+        invalidations: who repeats those; None if nobody does.
     """
 
     store: Store
@@ -382,6 +385,8 @@ class Ports:
     rand: Callable[[], float] = _no_chance
     lost: deque[Op] = field(default_factory=deque)
     remembered: Remembered = field(default_factory=Remembered)
+    withheld: Mapping[str, object] = field(default_factory=dict)
+    invalidations: Invalidations | None = None
 
     def take_lost(self) -> list[Op]:
         """Return what is in `lost` and empty it. Others may do so at the same time."""

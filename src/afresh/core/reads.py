@@ -20,12 +20,14 @@ from afresh.errors import StoreError, StoreRefused, UndecodablePayload
 __all__ = [
     "Hit",
     "Request",
+    "are_withheld",
     "decoded",
     "fetch",
     "fetch_many",
     "fill_token",
     "hit_kept",
     "hit_of",
+    "is_withheld",
     "judge",
     "look",
     "near_ms",
@@ -37,6 +39,8 @@ __all__ = [
 
 # The verdict on what the near tier had.
 _NEAR: Final = Verdict(State.FRESH, None, None)
+# And on what may not be read.
+_WITHHELD: Final = Verdict(State.MISS, Cause.WITHHELD, None)
 
 
 class Request(NamedTuple):
@@ -140,7 +144,8 @@ async def _others(ports: Ports, request: Request, hashes: Sequence[bytes], start
     if namespace is None:
         return {}
     reading = [Get(namespace.stamp_key(name)) for name in hashes]
-    return dict(zip(hashes, await ports.store.flight(reading, ports.clock.ticks_us() - started_us), strict=True))
+    stamps = await ports.store.flight(reading, ports.clock.ticks_us() - started_us)
+    return {name: None if get.key in ports.withheld else stamp for name, get, stamp in zip(hashes, reading, stamps, strict=True)}
 
 
 def _verdict(ports: Ports, request: Request, raw: object, stamps: Sequence[object], others: dict[bytes, object]) -> Verdict:
@@ -219,8 +224,20 @@ def _rand(ports: Ports, request: Request) -> float:
     return ports.rand() if request.policy.early_refresh else 1.0
 
 
+def is_withheld(ports: Ports, request: Request) -> bool:
+    """Say whether an invalidation of this entry, or of a tag that its reader names, has not reached the server yet."""
+    return request.names.value in ports.withheld or are_withheld(ports, request.needs)
+
+
+def are_withheld(ports: Ports, needs: Needs) -> bool:
+    """Say whether an invalidation of one of these has not reached the server yet."""
+    return any(tag.key in ports.withheld for tag in needs.tags)
+
+
 async def read(ports: Ports, request: Request, held: Sequence[bytes | None] = ()) -> tuple[Hit | None, Verdict]:
     """Look and decode. A failing server, or bytes that do not decode, are a miss with that cause. Cost: as `look`."""
+    if ports.withheld and is_withheld(ports, request):
+        return None, _WITHHELD
     try:
         verdict = await look(ports, request, held)
     except StoreError as error:
@@ -230,6 +247,14 @@ async def read(ports: Ports, request: Request, held: Sequence[bytes | None] = ()
 
 async def read_many(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit | None, Verdict]]:
     """Do what `read` does for several entries of one namespace. Cost: 1 round trip in all; 2 if an entry has undeclared tags."""
+    if ports.withheld and any(withheld := [is_withheld(ports, request) for request in requests]):
+        free = [request for request, is_not in zip(requests, withheld, strict=True) if not is_not]
+        found = iter(await _read_all(ports, free) if free else ())
+        return [(None, _WITHHELD) if is_not else next(found) for is_not in withheld]
+    return await _read_all(ports, requests)
+
+
+async def _read_all(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit | None, Verdict]]:
     try:
         verdicts = await _look_many(ports, requests)
     except StoreError as error:

@@ -19,7 +19,8 @@ class Receipt:
 
     Attributes:
         applied: the server has it: no read that starts now returns what was computed before. False if the server could not be reached,
-            or refused; this version does not replay it.
+            or refused. Then it is repeated until the server has it; until then this process neither serves nor stores what it is about,
+            and others may serve what was to be forgotten. `Cache.pending` counts those.
         at: when, by the server's clock: seconds since the epoch.
     """
 

@@ -22,6 +22,7 @@ from afresh.core.flows import new_stamps
 from afresh.core.ops import HashGet, TableExtend, TableStart
 from afresh.core.policy import WAIT_MS
 from afresh.core.ports import Flight, Ports, Values
+from afresh.core.reads import are_withheld
 from afresh.core.stamps import Needs
 from afresh.errors import StoreError, UndecodablePayload, UnencodableValue
 
@@ -108,6 +109,9 @@ async def obtain(ports: Ports, table: Table, n: int) -> Row | Resume:
     """
     asked_us = ports.clock.ticks_us()
     deadline_us = asked_us + 1000 * WAIT_MS
+    if ports.withheld and are_withheld(ports, table.needs):
+        ports.events.miss(table.owner, Cause.WITHHELD)
+        return from_base(table, None)
     try:
         while True:
             found = await _look(ports, table, n)  # first of all: a row that is there waits for nobody
@@ -259,7 +263,10 @@ async def write(ports: Ports, growth: Growth) -> None:
     extend = TableExtend(table.key, fence, table.ttl_ms, table.max_bytes, len(table.base), growth.first, rows)
     growth.first, growth.rows, growth.size, growth.written_us = growth.first + len(rows), [], 0, ports.clock.ticks_us()
     try:
-        (written,) = await ports.store.flight((extend,))
+        if ports.withheld and are_withheld(ports, table.needs):
+            written = 0
+        else:
+            (written,) = await ports.store.flight((extend,))
         if isinstance(written, StoreError):
             raise written
     except StoreError as error:
@@ -272,6 +279,8 @@ async def write(ports: Ports, growth: Growth) -> None:
 
 async def highest(ports: Ports, table: Table) -> int:
     """Return the highest row known; that of the base where there is no table, or no server. Cost: 1 round trip."""
+    if ports.withheld and are_withheld(ports, table.needs):
+        return table.next - 1
     try:
         fields, *stamps = await ports.store.flight((HashGet(table.key, ("max", "g")), *table.needs.reads))
     except StoreError as error:

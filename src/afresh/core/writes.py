@@ -25,7 +25,7 @@ from afresh.core.reads import Request, decoded, judge, look
 from afresh.core.stamps import STAMP_BYTES, Needs
 from afresh.errors import NotAnInteger, StoreError, StoreRefused, StoreUnavailable, UndecodablePayload
 
-__all__ = ["Target", "add", "expire", "incr", "invalidate", "key_targets", "put", "put_many", "touch"]
+__all__ = ["Target", "add", "attempt", "dropped_by", "expire", "incr", "invalidate", "key_targets", "put", "put_many", "touch"]
 
 # How often a compare-and-set is tried again when others write the same key in between.
 _TRIES = 20
@@ -63,8 +63,13 @@ async def _change(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Sequ
 
     Not before writing: what is read meanwhile is as old as what was there, and can no longer be filled after this.
     """
+    return _ensured(await _sent(ports, names, ops))
+
+
+async def _sent(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Sequence[Any]:
+    """Do what `_change` does, and return the refusals among the replies."""
     try:
-        return _ensured(await ports.store.flight(ops))
+        return await ports.store.flight(ops)
     finally:
         if ports.near is not None:
             ports.near.drop(names)
@@ -307,28 +312,51 @@ async def invalidate(ports: Ports, targets: Sequence[Target]) -> int:
     Raises:
         StoreError: if it may not have been applied.
     """
+    return dropped_by(targets, _ensured(await attempt(ports, targets)))
+
+
+def dropped_by(targets: Sequence[Target], replies: Sequence[Any]) -> int:
+    """Return how many entries were there, by the replies to `attempt`."""
+    return sum(reply[0] for target, reply in zip(targets, replies, strict=True) if target.names is not None)
+
+
+async def attempt(ports: Ports, targets: Sequence[Target], *, since_ms: Sequence[int] | None = None) -> Sequence[Any]:
+    """Do what `invalidate` does, and return what became of each target: a `StoreError` for one that the server refused.
+
+    Args:
+        ports: the store.
+        targets: what to invalidate.
+        since_ms: when each invalidation was called, if that was not now: what was set after that stays.
+
+    Raises:
+        StoreError: if the server failed: none may have been applied, or all.
+    """
     ops: list[Op] = []
     changed: list[str] = []
-    for names, stamp in targets:
+    for (names, stamp), since in zip(targets, since_ms or [0] * len(targets), strict=True):
         fresh = ports.token(STAMP_BYTES)
         if names is not None:
-            ops.append(Invalidate(*names, fresh, KEY_STAMP_MS))
+            ops.append(Invalidate(*names, fresh, KEY_STAMP_MS, since))
             changed.append(names.value)
         else:
             assert stamp is not None
             ops.append(Bump(stamp, writers_of(stamp), fresh))
             changed.append(stamp)
     ports = one_call(ports)
-    replies = await _change(ports, changed, ops)
+    replies = list(await _sent(ports, changed, ops))
     # The key's own stamp could not be renewed on a full server: what captured it depends on its function's stamp as well.
     coarser = {
-        target.stamp
-        for target, reply in zip(targets, replies, strict=True)
-        if target.names is not None and target.stamp is not None and not reply[1]
+        at: target.stamp
+        for at, (target, reply) in enumerate(zip(targets, replies, strict=True))
+        if target.names is not None and target.stamp is not None and isinstance(reply, list) and not reply[1]
     }
     if coarser:
-        await _change(ports, coarser, [Unlink(stamp) for stamp in sorted(coarser)])
-    return sum(reply[0] for target, reply in zip(targets, replies, strict=True) if target.names is not None)
+        stamps = sorted(set(coarser.values()))
+        said = dict(zip(stamps, await _sent(ports, stamps, [Unlink(stamp) for stamp in stamps]), strict=True))
+        for at, stamp in coarser.items():
+            if isinstance(said[stamp], StoreError):
+                replies[at] = said[stamp]
+    return replies
 
 
 async def expire(ports: Ports, targets: Sequence[Target]) -> None:

@@ -28,6 +28,8 @@ from afresh.runtime.clocks import AsyncClock, SyncClock, system_ms
 from afresh.runtime.flights import AsyncFlights, FlightTable, SyncFlights
 from afresh.runtime.fork import forget_after_fork
 from afresh.runtime.renewals import Renewals
+from afresh.runtime.replays import Replays
+from afresh.runtime.run_now import run_now
 from afresh.runtime.turns import TurnTable
 from afresh.telemetry.counters import Counters, Tallies
 
@@ -89,6 +91,7 @@ class Engine:
         self._url = url
         self._budget_s = budget_s
         self.namespace = namespace
+        self.replays = Replays(self.sync_ports, namespace)
         self._stores = self._stores_of(url) if url is not None else None
         self._sync: Ports | None = None
         self._aio: Ports | None = None
@@ -126,7 +129,7 @@ class Engine:
     def _stores_of(self, url: str) -> Stores:
         from afresh.stores.factory import Stores  # importing afresh loads no store
 
-        return Stores(url, budget_s=self._budget_s, namespace=self.namespace)
+        return Stores(url, budget_s=self._budget_s, namespace=self.namespace, on_another=self.replays.repeat_recent)
 
     def sync_ports(self) -> Ports:
         """Return ports whose waits block the thread."""
@@ -162,7 +165,20 @@ class Engine:
 
             near = NearAccess(self.near)
             self._listen(self.near)
-        return Ports(store, clock, flights, self.counters, os.urandom, self._lease_ms(), near, lambda: 1 - random(), self._lost)  # noqa: S311  no secret
+        self.replays.resume()
+        return Ports(
+            store,
+            clock,
+            flights,
+            self.counters,
+            os.urandom,
+            self._lease_ms(),
+            near,
+            rand=lambda: 1 - random(),  # noqa: S311  no secret
+            lost=self._lost,
+            withheld=self.replays.lates,
+            invalidations=self.replays,
+        )
 
     def _listen(self, tier: NearTier) -> None:
         if self.listener is None:
@@ -189,6 +205,7 @@ class Engine:
         """Close what threads use. The next use opens it again."""
         self.background.close()
         self.renewals.close()
+        run_now(self.replays.close(self.sync_ports))
         with self._opening:
             self._sync = self._aio = None
             self._stop_listening()
@@ -200,6 +217,7 @@ class Engine:
         await self.background.aclose()
         self.background.close()
         self.renewals.close()
+        await self.replays.close(self.async_ports)
         self._sync = self._aio = None
         self._stop_listening()
         if self._stores is not None:
@@ -221,6 +239,7 @@ class Engine:
             self.listener.forget()
         if self._stores is not None:
             self._stores.forget()
+        self.replays.forget()  # at last: its thread uses all of these
 
 
 def _tier(near: Near, namespace: Namespace) -> NearTier:

@@ -22,8 +22,9 @@ from afresh.core import writes
 from afresh.core.capture import fetch_many_into
 from afresh.core.decide import Cause, State
 from afresh.core.envelope import FOR_EVER
+from afresh.core.late import late_of
 from afresh.core.ports import Ports
-from afresh.core.reads import Hit, Request, fetch, read
+from afresh.core.reads import Hit, Request, fetch, is_withheld, read
 from afresh.core.results import Entry, Receipt
 from afresh.core.writes import Target
 from afresh.errors import StoreError
@@ -98,6 +99,8 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
     if bypassed() or not pairs:
         return False
     try:
+        if ports.withheld:
+            _refuse_withheld(ports, [request for request, _ in pairs])
         return await writes.put_many(ports, pairs)
     except StoreError as error:
         ports.events.suppressed("set", error)
@@ -109,6 +112,8 @@ async def add(ports: Ports, request: Request, value: object) -> bool:
     if bypassed():
         return False
     try:
+        if ports.withheld:
+            _refuse_withheld(ports, [request])
         return await writes.add(ports, request, value)
     except StoreError as error:
         ports.events.suppressed("add", error)
@@ -120,6 +125,8 @@ async def touch(ports: Ports, request: Request) -> bool:
     if bypassed():
         return False
     try:
+        if ports.withheld:
+            _refuse_withheld(ports, [request])
         return await writes.touch(ports, request)
     except StoreError as error:
         ports.events.suppressed("touch", error)
@@ -139,7 +146,15 @@ async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int 
         raise TypeError(msg)
     if bypassed():
         return by if create else None
+    if ports.withheld:
+        _refuse_withheld(ports, [request])
     return await writes.incr(ports, request, by, create=create)
+
+
+def _refuse_withheld(ports: Ports, requests: Sequence[Request]) -> None:
+    """Raise what kept an invalidation of one of these from the server: until it has it, nothing is stored there."""
+    if ports.invalidations is not None and any(is_withheld(ports, request) for request in requests):
+        raise ports.invalidations.reason()
 
 
 async def invalidate(ports: Ports, targets: Sequence[Target]) -> Receipt:
@@ -150,11 +165,35 @@ async def invalidate(ports: Ports, targets: Sequence[Target]) -> Receipt:
 
 async def drop(ports: Ports, targets: Sequence[Target]) -> int | None:
     """Invalidate, and return how many entries were there; None if the server may not have it. Cost: 1 round trip."""
+    if not targets:
+        return 0
+    called_ms = ports.clock.now_ms()
+    replies: Sequence[Any]
     try:
-        return await writes.invalidate(ports, targets) if targets else 0
+        replies = await writes.attempt(ports, targets)
     except StoreError as error:
-        ports.events.suppressed("invalidate", error)
-        return None
+        replies = [error] * len(targets)
+    except BaseException as error:  # cancelled or interrupted: nobody knows what came of it
+        _postpone(ports, targets, called_ms, error)
+        raise
+    failures = [reply for reply in replies if isinstance(reply, StoreError)]
+    if not failures:
+        if ports.invalidations is not None:
+            ports.invalidations.applied(targets, called_ms)
+        return writes.dropped_by(targets, replies)
+    ports.events.suppressed("invalidate", failures[0])
+    refused = [target for target, reply in zip(targets, replies, strict=True) if isinstance(reply, StoreError)]
+    _postpone(ports, refused, called_ms, failures[0])
+    return None
+
+
+def _postpone(ports: Ports, targets: Sequence[Target], called_ms: int, error: BaseException) -> None:
+    """Withhold what could not be invalidated, and have it repeated."""
+    if ports.invalidations is None:
+        return
+    ports.invalidations.failed(targets, called_ms, error)
+    if ports.near is not None:  # it may have been filled between the attempt and now
+        ports.near.drop(late_of(targets, called_ms))
 
 
 async def expire(ports: Ports, targets: Sequence[Target]) -> Receipt:

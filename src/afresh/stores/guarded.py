@@ -13,8 +13,10 @@ from afresh.stores.server_time import ServerTime
 
 __all__ = ["GuardedStore"]
 
-# An invalidation, or the end of a transaction or a lock, is always tried: what it costs is less than what it is worth.
-_ALWAYS = frozenset((Bump, End, Invalidate, Release))
+# The end of a transaction or a lock is always tried: what it costs is less than what it is worth. So is an invalidation, until it is plain
+# that the server hangs: then it is repeated behind the caller's back.
+_ALWAYS = frozenset((End, Release))
+_UNTIL_IT_HANGS = frozenset((Bump, End, Invalidate, Release))
 
 
 class GuardedStore:
@@ -34,7 +36,7 @@ class GuardedStore:
     async def flight(self, batch: Sequence[Op], /, spent_us: int = 0) -> list[Any]:
         """Run the operations, unless the server is known to hang."""
         breaker = self._breaker
-        if not breaker.is_closed and not breaker.admits(ServerTime.ticks_ms()) and _ALWAYS.isdisjoint(map(type, batch)):
+        if not breaker.is_closed and not breaker.admits(ServerTime.ticks_ms()) and not self._is_urgent(batch):
             msg = "the server was not asked: it has not answered in time lately. Is the server running? It is tried again within a second."
             raise StoreUnavailable(msg)
         try:
@@ -53,3 +55,6 @@ class GuardedStore:
         if not breaker.is_closed:
             breaker.answered()
         return replies
+
+    def _is_urgent(self, batch: Sequence[Op]) -> bool:
+        return not (_UNTIL_IT_HANGS if self._breaker.is_doubtful else _ALWAYS).isdisjoint(map(type, batch))

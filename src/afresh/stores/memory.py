@@ -15,7 +15,7 @@ from fnmatch import translate
 from typing import Any
 
 from afresh.core import ops
-from afresh.core.envelope import entry_in, parse
+from afresh.core.envelope import entry_in, parse, was_set_since
 from afresh.core.failures import is_failure
 from afresh.errors import StoreRefused
 from afresh.stores.lines import comes_next, take_places
@@ -302,7 +302,7 @@ class MemoryStore:
         return 1
 
     def _invalidate(self, op: ops.Invalidate) -> list[int]:
-        dropped = self._drop(op.value)
+        dropped = 0 if was_set_since(self._find(op.value), op.since_ms) else self._drop(op.value)
         self._drop(op.lease)
         self._store(op.stamp, op.fresh, op.ttl_ms)
         return [dropped, 1]

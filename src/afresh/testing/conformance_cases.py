@@ -10,12 +10,14 @@ from afresh.core import ops
 from afresh.testing.conformance_freshness import FRESHNESS_CASES
 from afresh.testing.conformance_locks import LOCK_CASES
 from afresh.testing.conformance_steps import (
+    COMPUTED_AT_5,
     FOREIGN,
     FRESH,
     HOUR_MS,
     LONG,
     S1,
     S2,
+    SET_AT_5,
     SHORT_MS,
     TOUCHED,
     UNTIL,
@@ -202,6 +204,20 @@ _CASES: Final[dict[str, Case]] = {
         Step(Passed(SHORT_MS + 50)),
         Step(ops.Get(n.stamp), None),
     ],
+    "invalidate-late-what-was-set-before": lambda n: [there(n, SET_AT_5), invalidate(n, [1, 1], since_ms=5), is_there(n, None)],
+    "invalidate-what-was-set": lambda n: [there(n, SET_AT_5), invalidate(n, [1, 1]), is_there(n, None)],
+    "invalidate-late-what-was-set-since": lambda n: [
+        there(n, SET_AT_5),
+        seized(n),
+        invalidate(n, [0, 1], since_ms=4),
+        is_there(n, SET_AT_5),
+        leased(n, None),
+        Step(ops.Get(n.stamp), S2),
+    ],
+    "invalidate-late-what-was-computed-since": lambda n: [there(n, COMPUTED_AT_5), invalidate(n, [1, 1], since_ms=4), is_there(n, None)],
+    "invalidate-late-foreign": lambda n: [there(n, FOREIGN), invalidate(n, [1, 1], since_ms=1), is_there(n, None)],
+    "invalidate-late-nothing": lambda n: [invalidate(n, [0, 1], since_ms=1), Step(ops.Get(n.stamp), S2)],
+    "invalidate-late-another-type": lambda n: [hash_at(n.value), invalidate(n, [1, 1], since_ms=1)],
     # ---- memo tables
     "table-start": lambda n: [start(n, b"", b"g1", 5, b"x", b"y", reply=b"g1"), fields(n, r5=b"x", r6=b"y", max=b"6", g=b"g1", r7=None)],
     "table-start-anew": lambda n: [

@@ -9,12 +9,14 @@ from afresh.core import ops
 from afresh.core.envelope import FOR_EVER, Flag, pack_prefix
 
 __all__ = [
+    "COMPUTED_AT_5",
     "FOREIGN",
     "FRESH",
     "HOUR_MS",
     "LONG",
     "S1",
     "S2",
+    "SET_AT_5",
     "SHORT_MS",
     "TOUCHED",
     "UNTIL",
@@ -117,6 +119,9 @@ FRESH: Final = A[:16] + (FOR_EVER - 1).to_bytes(8, "little") + A[24:]
 TOUCHED: Final = A[:16] + UNTIL + A[24:]
 FOREIGN: Final = b"no envelope"
 LONG: Final = FRESH[:-1] + bytes(10_000)
+# Created at 5 ms: by a compute, which took some time, and by a `set`.
+COMPUTED_AT_5: Final = A[:8] + (5).to_bytes(8, "little") + A[16:]
+SET_AT_5: Final = COMPUTED_AT_5[:24] + bytes(4) + COMPUTED_AT_5[28:]
 S1: Final = b"stamp--1"
 S2: Final = b"stamp--2"
 
@@ -171,9 +176,9 @@ def touch(names: Names, reply: object, ttl_ms: int = HOUR_MS) -> Step:
     return Step(ops.Touch(names.value, names.lease, UNTIL, ttl_ms), reply)
 
 
-def invalidate(names: Names, reply: object, ttl_ms: int = HOUR_MS) -> Step:
+def invalidate(names: Names, reply: object, ttl_ms: int = HOUR_MS, since_ms: int = 0) -> Step:
     """Invalidate, and be told this."""
-    return Step(ops.Invalidate(names.value, names.lease, names.stamp, S2, ttl_ms), reply)
+    return Step(ops.Invalidate(names.value, names.lease, names.stamp, S2, ttl_ms, since_ms), reply)
 
 
 def marked(names: Names, transaction: bytes = b"one", *, live_ms: int = HOUR_MS, is_new: int = 1) -> Step:
