@@ -115,7 +115,7 @@ class Locked:
         ports, _ = process
         patience = ops.Acquire(*WANTED.names, b"dead", TTL_MS, PATIENCE_MS, ())
         (fence,) = await ports.store.flight([patience])
-        if fence:
+        if fence > 0:
             await ports.store.flight([ops.Release(*WANTED.names, b"dead")])
         else:
             await pause()
@@ -182,7 +182,6 @@ MEETINGS: dict[str, Cast] = {
     "two of one process": partial(users, processes=[1, 1]),
     "two of two processes": partial(users, processes=[1, 2]),
     "two of two processes, one renews": partial(users, processes=[1, 2], renews=True),
-    "three of one process": partial(users, processes=[1, 1, 1]),
     "holder that stands still until its lock has lapsed": dying,
     **{
         f"one of {kind} is interrupted after {turns} turns": partial(giving_up, processes=processes, turns_to_wait=turns)
@@ -191,6 +190,7 @@ MEETINGS: dict[str, Cast] = {
     },
 }
 DRAWN: dict[str, Cast] = {
+    "three of one process": partial(users, processes=[1, 1, 1]),
     "three of two processes": partial(users, processes=[1, 1, 2]),
     "three of three processes": partial(users, processes=[1, 2, 3]),
     "four of two processes": partial(users, processes=[1, 2, 1, 2]),

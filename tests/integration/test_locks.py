@@ -207,7 +207,7 @@ def test_a_hundred_waiters_ask_as_little_as_one(valkey: Server, plain: Cache, na
     other.close()
 
     print(f"{asked} scripts in a second")
-    assert asked < 40
+    assert asked < 150, "one of them looks each 10 ms, for all"
     assert len(served) == 100
 
 

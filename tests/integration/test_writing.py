@@ -290,7 +290,7 @@ async def test_a_cancelled_task_leaves_no_mark(valkey: Server, namespace: str) -
 
 # --- on a real server, with everything at once ---------------------------------------------------------------------
 # The environment may ask for longer.
-FUZZ_S = float(os.environ.get("AFRESH_FUZZ_S", "3"))
+FUZZ_S = float(os.environ.get("AFRESH_FUZZ_S", "2"))
 FUZZ_MARK_MS = 500
 
 

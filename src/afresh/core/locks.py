@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+from afresh.core.budget import one_call
 from afresh.core.keys import LockNames
 from afresh.core.ops import Acquire, Extend, Op, Release
 from afresh.core.policy import PATIENCE_MS, PATIENCE_RENEWAL_MS, POLL_MS
@@ -138,7 +139,8 @@ class Holding:
 async def acquire(ports: Ports, turns: Turns, wanted: Wanted) -> Holding:
     """Take the lock when it is our turn.
 
-    Cost: 1 round trip if nobody holds it; while somebody in another process does, one each 50 ms for all who wait in this one.
+    Cost: 1 round trip if nobody holds it; while somebody in another process does, one each 50 ms for all who wait in this one; each 10 ms
+    for who comes next.
 
     Raises:
         LockTimeout: if it was not to be had in time.
@@ -158,47 +160,69 @@ async def acquire(ports: Ports, turns: Turns, wanted: Wanted) -> Holding:
 
 
 def _may_have(wanted: Wanted, error: BaseException) -> bool:
-    """Say whether somebody who gives up may have the lock, or a place in the line, and can tell the server."""
-    if isinstance(error, GeneratorExit):  # a coroutine that is being closed must not suspend: what it has on the server lapses
+    """Say whether somebody who gives up may have the lock, or a place in the line, and can tell the server now. Both lapse otherwise."""
+    if isinstance(error, (GeneratorExit, StoreError)):  # a coroutine that is being closed must not suspend
         return False
-    if isinstance(error, StoreUnavailable):
-        return error.is_timeout
     return bool(wanted.wait_ms) or not isinstance(error, LockTimeout)
 
 
 async def _in_turn(ports: Ports, turns: Turns, wanted: Wanted, turn: Turn) -> Holding:
     deadline_us = ports.clock.ticks_us() + 1000 * wanted.wait_ms
-    pause_ms = 0.0
+    pause_ms, place = 0.0, 0
+    told: dict[bytes, int] = {}
     while True:
         if turn.speaks:
-            holding = await _ask(ports, wanted, turn)
-            if holding is not None:
-                return holding
+            got = await _ask(ports, wanted, turn, told)
+            if isinstance(got, Holding):
+                return got
+            place = got
         left_ms = (deadline_us - ports.clock.ticks_us()) / 1000
         if left_ms <= 0:
             raise LockTimeout(wanted.name, wanted.wait_ms / 1000)
-        pause_ms = _next_pause_ms(turn, pause_ms)
+        pause_ms = _next_pause_ms(turn, pause_ms, place)
         await turns.wait(turn, min(pause_ms, left_ms) if turn.speaks else left_ms)
 
 
-async def _ask(ports: Ports, wanted: Wanted, turn: Turn) -> Holding | None:
-    """Ask for the lock once. Raises `StoreError`."""
+async def _ask(ports: Ports, wanted: Wanted, turn: Turn, told: dict[bytes, int]) -> Holding | int:
+    """Ask for the lock once. Returns it, or our place in the line on the server.
+
+    Args:
+        ports: the ports.
+        wanted: the lock.
+        turn: our place.
+        told: when the server was told of which others: of a thousand that wait, it need not hear at each look.
+
+    Raises:
+        StoreError: if the server failed.
+    """
     sent_ms = ports.clock.now_ms()
     patience_ms = PATIENCE_MS if wanted.wait_ms else 0
-    others = turn.behind()
-    (fence,) = await ports.store.flight([Acquire(*wanted.names, turn.token, wanted.ttl_ms, patience_ms, tuple(others))])
+    others = [token for token in turn.behind() if sent_ms - told.get(token, -PATIENCE_MS) >= PATIENCE_RENEWAL_MS]
+    ports = one_call(ports)
+    try:
+        (fence,) = await ports.store.flight([Acquire(*wanted.names, turn.token, wanted.ttl_ms, patience_ms, tuple(others))])
+    except StoreUnavailable as error:
+        if error.is_timeout:  # else it would only take as long again
+            await _let_go(ports, wanted, [turn.token])
+        raise
     if isinstance(fence, StoreError):
         raise fence
+    told |= dict.fromkeys(others, sent_ms)
     waiting = frozenset(turn.behind())
     if gone := [token for token in others if token not in waiting]:  # they may have given up the places that we then took for them
         await _let_go(ports, wanted, gone)
-    return Holding(wanted, turn, fence, ports.clock, sent_ms) if fence else None
+    return Holding(wanted, turn, fence, ports.clock, sent_ms) if fence > 0 else -int(fence)
 
 
-def _next_pause_ms(turn: Turn, last_ms: float) -> float:
-    """Who knows that the lock is held in this process will be told when it is not, and asks to keep the line's places only."""
+def _next_pause_ms(turn: Turn, last_ms: float, place: int) -> float:
+    """Whoever comes next looks the most often: the others cannot have the lock before.
+
+    Who knows that it is held in this process will be told when it is not, and asks only to keep the line's places.
+    """
+    if turn.is_held_here:
+        return PATIENCE_RENEWAL_MS
     shortest, longest = POLL_MS
-    return PATIENCE_RENEWAL_MS if turn.is_held_here else min(longest, max(shortest, 2 * last_ms))
+    return min(longest, max(1, place) * longest / 5, max(shortest, 2 * last_ms))
 
 
 async def release(ports: Ports, turns: Turns, holding: Holding) -> bool:

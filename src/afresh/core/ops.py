@@ -266,7 +266,8 @@ class End(NamedTuple):
 class Acquire(NamedTuple):
     """Take a lock for `ttl_ms` if it is free and nobody waits in front of `token`, or have that and `others` wait in line, in this order.
 
-    A place is kept for `patience_ms` from now on; 0: none is taken. Reply: the fence of a lock that is ours; 0 it is not.
+    A place is kept for `patience_ms` from now on; 0: none is taken. Reply: the fence of a lock that is ours; else minus
+    its place in the line, 0 without one.
     """
 
     holder: str

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from afresh.core.budget import one_call
 from afresh.core.keys import Tag
 from afresh.core.ops import End, Mark, Op
 from afresh.core.policy import MARK_KEEP_MS, MARK_MS, MARK_RENEWAL_MS
@@ -33,7 +34,7 @@ from afresh.core.ports import Ports
 from afresh.core.stamps import STAMP_BYTES
 from afresh.errors import StoreError, StoreRefused
 
-__all__ = ["Transaction", "end", "mark", "new_transaction"]
+__all__ = ["Transaction", "begin", "end", "mark", "new_transaction"]
 
 _ID_BYTES = 8
 
@@ -70,6 +71,22 @@ class Transaction:
 def new_transaction(ports: Ports) -> Transaction:
     """Return a transaction that has not marked anything."""
     return Transaction(ports.token(_ID_BYTES))
+
+
+async def begin(ports: Ports, transaction: Transaction, tags: Sequence[Tag]) -> None:
+    """Mark these tags, or end what was marked of them.
+
+    Cost: 1 round trip; 1 more if it fails.
+
+    Raises:
+        StoreError: as `mark`. The transaction has ended then.
+    """
+    ports = one_call(ports)
+    try:
+        await mark(ports, transaction, tags)
+    except StoreError:
+        await end(ports, transaction)
+        raise
 
 
 async def mark(ports: Ports, transaction: Transaction, tags: Sequence[Tag] = ()) -> None:

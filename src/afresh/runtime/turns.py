@@ -95,7 +95,8 @@ class Line:
         return [turn for reference in list(self._waiting) if (turn := reference()) is not None]
 
     def first(self) -> Turn | None:
-        return next(iter(self.waiting()), None)
+        with self._table.lock:
+            return next((turn for reference in self._waiting if (turn := reference()) is not None), None)
 
     def holding(self) -> Holding | None:
         holding = self._holding() if self._holding is not None else None

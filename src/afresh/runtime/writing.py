@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 from afresh.core.keys import Tag
-from afresh.core.transactions import end, mark, new_transaction
+from afresh.core.transactions import begin, end, new_transaction
 from afresh.runtime import apart
 from afresh.runtime.computing import closing_ports
 from afresh.runtime.engine import Engine
@@ -26,12 +26,12 @@ def writing(engine: Engine, tags: Sequence[Tag]) -> Iterator[None]:
     transaction = new_transaction(engine.sync_ports())
     engine.renewals.start(transaction)
     try:
-        run_now(mark(engine.sync_ports(), transaction, tags))
+        run_now(begin(engine.sync_ports(), transaction, tags))
         apart.enter(transaction)
         yield
     finally:
         apart.leave(transaction)
-        if engine.renewals.stop(transaction):
+        if engine.renewals.stop(transaction) and transaction.is_open:
             run_now(end(engine.sync_ports(), transaction))
 
 
@@ -42,7 +42,7 @@ async def writing_task(engine: Engine, tags: Sequence[Tag]) -> AsyncIterator[Non
     engine.renewals.start_for_task(transaction)
     ending: BaseException | None = None
     try:
-        await mark(engine.async_ports(), transaction, tags)
+        await begin(engine.async_ports(), transaction, tags)
         apart.enter(transaction)
         yield
     except BaseException as error:
@@ -50,5 +50,5 @@ async def writing_task(engine: Engine, tags: Sequence[Tag]) -> AsyncIterator[Non
         raise
     finally:
         apart.leave(transaction)
-        if engine.renewals.stop(transaction):
+        if engine.renewals.stop(transaction) and transaction.is_open:
             await end(closing_ports(engine, ending), transaction)

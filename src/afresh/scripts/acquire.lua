@@ -1,7 +1,7 @@
 -- KEYS holder, queue, waiters   ARGV token, lock's ms to live, ms that a place in the line is kept (0 = none), tokens of others of its process
 -- Whoever waits has a place in the queue, by the time it came, and a time until when it is waited for. The fence is the server's time in µs,
 -- and more than the last one: it rises also where the last one was evicted. Asked again by its holder, the lock lives on with its fence.
--- Returns the fence if the lock is the token's now, else 0.
+-- Returns the fence if the lock is the token's now; else minus its place in the line (-1: it comes next), 0 without one.
 -- Cost: O(tokens * log waiters); one round trip.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -24,10 +24,14 @@ if tonumber(ARGV[3]) > 0 then
   redis.call('PEXPIRE', KEYS[2], keep)
   redis.call('PEXPIRE', KEYS[3], keep)
 end
-if holder and holder ~= token then return 0 end
+local place = function()
+  local ahead = redis.call('ZRANK', KEYS[2], token)
+  return ahead and -1 - ahead or 0
+end
+if holder and holder ~= token then return place() end
 local first = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
 while first and first ~= token do
-  if tonumber(redis.call('HGET', KEYS[3], first) or 0) > now then return 0 end
+  if tonumber(redis.call('HGET', KEYS[3], first) or 0) > now then return place() end
   redis.call('ZREM', KEYS[2], first)
   redis.call('HDEL', KEYS[3], first)
   first = redis.call('ZRANGE', KEYS[2], 0, 0)[1]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from afresh.core.ops import Acquire
 
-__all__ = ["comes_next", "take_places"]
+__all__ = ["comes_next", "place_of", "take_places"]
 
 
 def take_places(op: Acquire, queue: dict[bytes, int], waiters: dict[bytes, bytes], now_ms: int) -> None:
@@ -18,6 +18,11 @@ def take_places(op: Acquire, queue: dict[bytes, int], waiters: dict[bytes, bytes
     for at, token in enumerate((op.token, *op.others), 1):
         queue.setdefault(token, last + at)
         waiters[token] = b"%d" % (now_ms + op.patience_ms)
+
+
+def place_of(token: bytes, queue: dict[bytes, int]) -> int:
+    """Return its place in the line, from 1; 0 if it has none."""
+    return 1 + sorted(queue, key=queue.__getitem__).index(token) if token in queue else 0
 
 
 def comes_next(token: bytes, queue: dict[bytes, int], waiters: dict[bytes, bytes], now_ms: int) -> bool:

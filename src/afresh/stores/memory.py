@@ -18,7 +18,7 @@ from afresh.core import ops
 from afresh.core.envelope import entry_in, parse, was_set_since
 from afresh.core.failures import is_failure
 from afresh.errors import StoreRefused
-from afresh.stores.lines import comes_next, take_places
+from afresh.stores.lines import comes_next, place_of, take_places
 
 __all__ = ["MemoryStore"]
 
@@ -356,7 +356,7 @@ class MemoryStore:
                 self._store(key, held, keep_ms)
             else:
                 self._drop(key)
-        return fence if is_ours else 0
+        return fence if is_ours else -place_of(op.token, queue)
 
     def _release(self, op: ops.Release) -> int:
         queue, waiters = self._scores(op.queue), dict(self._hash(op.waiters) or {})

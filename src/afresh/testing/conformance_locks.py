@@ -19,7 +19,7 @@ def _release(names: Names, token: bytes, reply: int) -> Step:
 
 
 LOCK_CASES: Final[dict[str, Case]] = {
-    "acquire": lambda n: [_acquire(n, b"one", Fence()), _acquire(n, b"two", 0), Step(ops.Get(n.holder), b"one")],
+    "acquire": lambda n: [_acquire(n, b"one", Fence()), _acquire(n, b"two", -1), Step(ops.Get(n.holder), b"one")],
     "acquire-without-a-place": lambda n: [
         _acquire(n, b"one", Fence()),
         _acquire(n, b"two", 0, patience_ms=0),
@@ -35,41 +35,41 @@ LOCK_CASES: Final[dict[str, Case]] = {
     ],
     "acquire-in-turn": lambda n: [
         _acquire(n, b"one", Fence()),
-        _acquire(n, b"two", 0),
-        _acquire(n, b"three", 0),
+        _acquire(n, b"two", -1),
+        _acquire(n, b"three", -2),
         _release(n, b"one", 1),
-        _acquire(n, b"three", 0),
+        _acquire(n, b"three", -2),
         _acquire(n, b"two", Fence()),
         _release(n, b"two", 1),
         _acquire(n, b"three", Fence()),
     ],
     "acquire-for-others-in-turn": lambda n: [
         _acquire(n, b"one", Fence()),
-        _acquire(n, b"two", 0, b"three", b"four"),
-        _acquire(n, b"five", 0),
+        _acquire(n, b"two", -1, b"three", b"four"),
+        _acquire(n, b"five", -4),
         _release(n, b"one", 1),
         _acquire(n, b"two", Fence()),
         _release(n, b"two", 1),
-        _acquire(n, b"five", 0),
-        _acquire(n, b"four", 0),
+        _acquire(n, b"five", -3),
+        _acquire(n, b"four", -2),
         _acquire(n, b"three", Fence()),
     ],
     "acquire-in-front-of-none": lambda n: [
         _acquire(n, b"one", Fence()),
-        _acquire(n, b"two", 0),
+        _acquire(n, b"two", -1),
         _release(n, b"one", 1),
         _acquire(n, b"three", 0, patience_ms=0),
     ],
     "acquire-past-who-waits-no-more": lambda n: [
         _acquire(n, b"one", Fence()),
-        _acquire(n, b"two", 0, patience_ms=SHORT_MS),
+        _acquire(n, b"two", -1, patience_ms=SHORT_MS),
         _release(n, b"one", 1),
         Step(Passed(SHORT_MS + 50)),
         _acquire(n, b"three", Fence()),
     ],
     "acquire-with-the-queue-evicted": lambda n: [
         _acquire(n, b"one", Fence()),
-        _acquire(n, b"two", 0),
+        _acquire(n, b"two", -1),
         Step(ops.Unlink(n.queue), 1),
         _release(n, b"one", 1),
         _acquire(n, b"three", Fence()),
@@ -87,7 +87,7 @@ LOCK_CASES: Final[dict[str, Case]] = {
     "release-twice": lambda n: [_acquire(n, b"one", Fence()), _release(n, b"one", 1), _release(n, b"one", 0)],
     "release-a-place": lambda n: [
         _acquire(n, b"one", Fence()),
-        _acquire(n, b"two", 0),
+        _acquire(n, b"two", -1),
         _release(n, b"two", 0),
         _release(n, b"one", 1),
         _acquire(n, b"three", Fence()),
@@ -97,7 +97,7 @@ LOCK_CASES: Final[dict[str, Case]] = {
         Step(ops.Extend(n.holder, b"one", HOUR_MS), 1),
         Step(ops.Extend(n.holder, b"two", HOUR_MS), 0),
         Step(Passed(SHORT_MS + 50)),
-        _acquire(n, b"two", 0),
+        _acquire(n, b"two", -1),
     ],
     "fence-rises-over-evictions": lambda n: [
         _acquire(n, b"one", Fence()),

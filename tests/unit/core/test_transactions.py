@@ -10,7 +10,7 @@ from afresh.core.decide import Cause
 from afresh.core.policy import MARK_MS
 from afresh.core.reads import Hit, read
 from afresh.core.renewing import renew
-from afresh.core.transactions import Transaction, end, mark, new_transaction
+from afresh.core.transactions import Transaction, begin, end, mark, new_transaction
 from afresh.errors import StoreRefused, StoreUnavailable
 from afresh.runtime.run_now import run_now
 from tests.unit.core.scripted import NAMESPACE, Scripted, a_request
@@ -138,6 +138,17 @@ def test_a_mark_that_cannot_be_set_raises_and_its_end_ends_the_others(world: Scr
     run_now(end(world.ports, transaction))
 
     assert {op.key for op in world.asked if isinstance(op, ops.End)} == {A.key, B.key}
+
+
+def test_a_transaction_that_cannot_begin_has_ended(world: Scripted) -> None:
+    transaction = new_transaction(world.ports)
+    world.refusing[ops.Mark] = FULL
+
+    with pytest.raises(StoreRefused):
+        run_now(begin(world.ports, transaction, [A, B]))
+
+    assert not transaction.is_open
+    assert [type(op) for op in world.asked] == [ops.Mark, ops.Mark, ops.End, ops.End]
 
 
 @pytest.mark.parametrize("arranged", ["failing", "refusing"])
