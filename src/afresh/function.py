@@ -27,7 +27,7 @@ from afresh.wrapper import Generator, Spelling
 __all__ = ["Function", "Options", "checked_name", "imitate", "is_coroutine_function", "refuse_uncacheable"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Options:
     """What `memoize` was told, checked.
 

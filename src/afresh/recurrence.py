@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, overload
 
 from afresh.core import table as tables
 from afresh.core.capture import attend
@@ -208,8 +207,7 @@ class Recurrent(Protocol[R]):
     def __call__(self, fn: Callable[[int, R], R] | Callable[[int, R, R], R] | Callable[[int, R, R, R], R], /) -> Recurrence[R]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class TableOptions:
+class TableOptions(NamedTuple):
     """What `recurrence` was told, checked but for the base."""
 
     name: str | None

@@ -8,12 +8,12 @@ from the dictionary's content: whatever happens on the server, it never comes to
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import blake2b
 from math import inf
 from threading import local
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from afresh.codec.compression import decompressed
+from afresh.core.digest import blake2b
 
 if TYPE_CHECKING:
     from zstandard import ZstdCompressor, ZstdDecompressor

@@ -28,7 +28,7 @@ FOREIGN: Final = 128
 _TREATED: Final = Flag.SIGNED | Flag.COMPRESSED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CodecValues:
     """What turns the values of one function, or of one cache, into entries.
 
@@ -175,7 +175,7 @@ class SignedPickle:
         return CodecValues(PickleCodec(), self._signer, max_bytes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Codecs:
     """How a cache encodes: by its own codec or the default one, for a type or for any value.
 

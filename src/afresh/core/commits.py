@@ -103,7 +103,7 @@ class Behind(NamedTuple):
     wait_ms: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Result:
     """What became of a claim: a value, or, with `negative_ttl_ms`, the description of an exception to keep for that long."""
 

@@ -11,9 +11,9 @@ a claim's mark by its length: a mark has 12 bytes.
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Final
 
+from afresh.core.digest import blake2b
 from afresh.errors import ComputeBackingOff
 
 __all__ = ["MARK_BYTES", "digest_of", "failure_record", "is_failure", "refusal"]

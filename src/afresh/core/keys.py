@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import re
 from binascii import crc_hqx
-from hashlib import blake2b
 from itertools import count
 from typing import NamedTuple, final
 
+from afresh.core.digest import blake2b
 from afresh.errors import ConfigurationError
 
 __all__ = [

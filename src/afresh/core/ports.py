@@ -317,8 +317,7 @@ class Dictionaries(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A value's payload and how it was made, for the envelope's header."""
 
     codec: int
@@ -357,7 +356,7 @@ def _no_chance() -> float:
     return 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Ports:
     """Everything a flow needs, bundled.
 

@@ -12,11 +12,11 @@ with the old fence, and a table is begun anew by whoever comes first (table_star
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from afresh.core.budget import one_call, spent_us
 from afresh.core.decide import Cause
+from afresh.core.digest import blake2b
 from afresh.core.envelope import Entry
 from afresh.core.flows import new_stamps
 from afresh.core.ops import HashGet, TableExtend, TableStart
@@ -67,7 +67,7 @@ class Row:
     value: Any
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Resume:
     """Where to go on from: `previous` are the values before row `row`, nearest first. Without a fence nothing may be written."""
 
@@ -225,7 +225,7 @@ async def _begin(ports: Ports, table: Table, seen: bytes) -> Resume | None:
     return from_base(table, fence) if now == fence else None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Growth:
     """Rows that were computed and are to be written, under the fence that they were computed from."""
 

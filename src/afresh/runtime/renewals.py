@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Renewals"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Held:
     """Something to renew, how often, when next, and until when at all, s."""
 

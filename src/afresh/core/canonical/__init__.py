@@ -40,7 +40,6 @@ from __future__ import annotations
 
 import re
 import struct
-from hashlib import blake2b
 from math import isfinite
 from operator import length_hint
 from types import FunctionType
@@ -48,6 +47,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from afresh.core.canonical.identify import identify
 from afresh.core.canonical.rule import Raw, type_name
+from afresh.core.digest import blake2b
 from afresh.errors import UnkeyableArgument
 
 if TYPE_CHECKING:
