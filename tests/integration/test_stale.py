@@ -20,7 +20,7 @@ SOON_S = 20
 HIT_S = 5
 
 
-@pytest.fixture(params=["memory", "valkey", "redis7"])
+@pytest.fixture(params=["memory", "valkey"])
 def cache(request: pytest.FixtureRequest, namespace: str) -> Iterator[Cache]:
     url = "memory://" if request.param == "memory" else request.getfixturevalue(request.param).url
     with Cache(url, namespace=namespace, budget="10s") as cache:  # the machine may be busy
