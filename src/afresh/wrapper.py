@@ -89,7 +89,7 @@ _NEAR = """
                     return _afresh_value"""
 _REMEMBER = """
         if _afresh_got.near:
-            _afresh_remember(({values}))"""
+            _afresh_{remember}(({values}))"""
 _BIND = """\
 def {name}({bound}):
     return ({values})
@@ -174,14 +174,24 @@ class Spelling:
             "values": "".join(f"{name}, " for name in self.positions),
         }
 
-    def call_fields(self, positions: Iterable[int]) -> dict[str, str]:
-        """Return what the parameters at these positions are looked up by: see `afresh.near.calls.call_of`."""
+    def call_fields(self, positions: Sequence[int], *, of_method: bool = False) -> dict[str, str]:
+        """Return what the parameters at these positions are looked up by: see `afresh.near.calls`."""
         names = [*self.positions]
         wanted = [names[at] for at in positions]
+        if of_method:
+            me, *wanted = wanted
+            return {"call": _tuple(f"{_OWN}identity({me})", *wanted, *map(_type_of, wanted)), "same_kind": ""}
         if len(wanted) == 1:
             return {"call": wanted[0], "same_kind": _SAME_KIND.format(name=wanted[0])}
-        parts = (*wanted, *(f"{_OWN}type({name})" for name in wanted))
-        return {"call": "".join(("(", *(f"{part}, " for part in parts), ")")), "same_kind": ""}
+        return {"call": _tuple(*wanted, *map(_type_of, wanted)), "same_kind": ""}
+
+
+def _type_of(name: str) -> str:
+    return f"{_OWN}type({name})"
+
+
+def _tuple(*parts: str) -> str:
+    return "".join(("(", *(f"{part}, " for part in parts), ")"))
 
 
 class Generator:
@@ -193,7 +203,7 @@ class Generator:
         is_async: make coroutine functions.
         names: what the body needs: ``bypassed``, ``fn``, ``begin``, ``request``, ``Hit``, ``Behind``, ``behind``, ``partial``,
             ``abandon``, ``commit``; and for near hits ``captured``, ``bypass``, ``DISABLED``, ``environment``, ``find``, ``now``,
-            ``CLOCK``, ``UNSHARED``, ``copy``, ``tally``, ``remember``.
+            ``CLOCK``, ``UNSHARED``, ``copy``, ``tally``, ``remember``, ``identity``, ``remember_method``.
         found_by: the positions of the parameters that near hits are found by; None where they cannot be.
     """
 
@@ -203,11 +213,12 @@ class Generator:
         self._name = name
         self._shown = name if name.isidentifier() else "memoized"
         self._scope: dict[str, Any] = {_OWN + key: value for key, value in names.items()} | {f"{_OWN}type": type} | spelling.defaults
-        self._first = spelling.first
+        self._spelling = spelling
+        self._found_by = found_by
         self._fields = spelling.fields() | {"name": self._shown, "a": "async " if is_async else "", "w": "await " if is_async else ""}
         self._fields |= {"first": "", "near": "", "remember": ""}
         if found_by is not None:
-            self._fields |= {"near": _NEAR.format_map(spelling.call_fields(found_by)), "remember": _REMEMBER.format_map(self._fields)}
+            self._fields |= self._near_fields(found_by)
 
     def call(self) -> Callable[..., Any]:
         """Return the method of a handle that calls through the cache."""
@@ -215,10 +226,16 @@ class Generator:
 
     def bound_call(self) -> Callable[..., Any] | None:
         """Return the same for a handle that is bound to the first argument; None for a signature that has none."""
-        if self._first is None:
+        me, found_by = self._spelling.first, self._found_by
+        if me is None:
             return None
-        declared = self._fields["declared_after_first"]
-        return self._made(_BODY, declared=declared, first=f"\n    {self._first} = {_OWN}self.__self__")
+        near = self._near_fields(found_by, of_method=True) if found_by is not None and 0 in found_by else {}
+        return self._made(_BODY, declared=self._fields["declared_after_first"], first=f"\n    {me} = {_OWN}self.__self__", **near)
+
+    def _near_fields(self, found_by: Sequence[int], *, of_method: bool = False) -> dict[str, str]:
+        remember = {"remember": "remember_method" if of_method else "remember", "values": self._fields["values"]}
+        near = _NEAR.format_map(self._spelling.call_fields(found_by, of_method=of_method))
+        return {"near": near, "remember": _REMEMBER.format_map(remember)}
 
     def bind(self) -> Callable[..., tuple[Any, ...]]:
         """Return a function that only binds arguments to the tuple of values."""

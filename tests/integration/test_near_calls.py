@@ -7,6 +7,7 @@ import enum
 import os
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -435,3 +436,51 @@ def test_a_bound_handle_shows_what_is_set_on_its_function(cache: Cache) -> None:
     assert bound.__wrapped__ is Shop.price.__wrapped__
     with pytest.raises(AttributeError, match="unmarked"):
         bound.unmarked  # noqa: B018  what is tested
+
+
+def test_methods_are_found_by_what_their_object_says_it_is(cache: Cache) -> None:
+    class Shop:
+        def __init__(self, key: Any) -> None:
+            self.key = key
+
+        def __cache_key__(self) -> Any:
+            return self.key
+
+        @cache.memoize()
+        def name(self, n: int) -> str:
+            return f"{type(self).__name__} {self.key!r} {n}"
+
+        @classmethod
+        @cache.memoize()
+        def kind(cls, n: int) -> str:
+            return f"{cls.__name__} {n}"
+
+    class Other(Shop):
+        pass
+
+    shop = Shop(("a", 1))
+    warm(lambda: shop.name(7), lambda: Shop.name.stats().near_hits)
+    assert remembered(Shop.name) == 1
+    shop.key = ("a", True)
+    assert shop.name(7) == "Shop ('a', True) 7"
+    keys = [1, True, 1.0, "1", (1,), (True,), ((1,),), [1], None, (), 0.0, -0.0]
+    for _ in range(5):
+        for kind in (Shop, Other):
+            for key in keys:
+                assert kind(key).name(7) == Shop.name(kind(key), 7) == f"{kind.__name__} {key!r} 7"
+            assert kind.kind(7) == kind(1).kind(7) == f"{kind.__name__} 7"
+
+
+def test_methods_of_objects_that_cannot_be_looked_up_are_right_too(cache: Cache) -> None:
+    @dataclass
+    class Shop:
+        tenant: str
+
+        @cache.memoize(tags=["tenant:{self.tenant}"])
+        def name(self) -> str:
+            return self.tenant
+
+    shop = Shop("a")
+    warm(shop.name, lambda: Shop.name.stats().near_hits)
+    shop.tenant = "b"
+    assert shop.name() == "b"

@@ -6,7 +6,8 @@ afterwards: so one of both sees the other, and nothing that was dropped stays.
 
 Only calls whose arguments say all about their key can be found so: plain values whose equality is identity of meaning. Floats are none
 (-0.0 equals 0.0), nor is anything that can change. 1, 1.0 and True are equal, so classes are compared as well: a single argument is its own
-key and the entry knows its class; several are a tuple with their classes.
+key and the entry knows its class; several are a tuple with their classes. What a method is bound to may say itself, at every call, what it
+is, by a ``__cache_key__`` of plain values.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 from afresh.near.generation import Generation, Kept
 
-__all__ = ["Call", "Calls", "call_of"]
+__all__ = ["Call", "Calls", "call_of", "identity", "method_call_of"]
 
 _PLAIN: set[type] = {str, int, bool, bytes, type(None)}
 _EQUALITIES = (object.__eq__, str.__eq__, int.__eq__)
@@ -35,9 +36,29 @@ class Call(NamedTuple):
 def call_of(values: Sequence[Any]) -> Call | None:
     """Return what a call with these arguments is found by; None if it cannot be."""
     kinds = [*map(type, values)]
-    if not all(kind in _PLAIN or _is_plain_enum(kind) for kind in kinds):
+    if not all(map(_is_plain, kinds)):
         return None
     return Call(values[0], kinds[0]) if len(kinds) == 1 else Call((*values, *kinds), None)
+
+
+def method_call_of(values: Sequence[Any]) -> Call | None:
+    """Return what a call of a method is found by, whose first argument is what it is bound to; None if it cannot be."""
+    me, *rest = values
+    kinds = [*map(type, rest)]
+    if not hasattr(type(me), "__cache_key__") or not all(map(_is_plain, kinds)):
+        return None
+    own = identity(me)
+    return Call((own, *rest, *kinds), None) if all(map(_is_plain, own[2:])) else None
+
+
+def identity(me: Any) -> tuple[Any, ...]:
+    """Return what an object with a ``__cache_key__`` is, with the classes of what that returned."""
+    key = me.__cache_key__()
+    return (type(me), key, *map(type, key)) if type(key) is tuple else (type(me), key, type(key))
+
+
+def _is_plain(kind: type) -> bool:
+    return kind in _PLAIN or _is_plain_enum(kind)
 
 
 def _is_plain_enum(kind: type) -> bool:

@@ -10,7 +10,7 @@ from afresh.core.ports import Values
 from afresh.core.reads import Request
 from afresh.errors import UndecodablePayload
 from afresh.near.access import NearAccess
-from afresh.near.calls import Calls, call_of
+from afresh.near.calls import Call, Calls, call_of, identity, method_call_of
 from afresh.near.clock import CLOCK
 from afresh.near.generation import UNSHARED, Kept
 from afresh.near.tier import NearTier
@@ -53,11 +53,22 @@ class NearCalls:
             "copy": self.copy,
             "tally": tally,
             "remember": self.remember,
+            "identity": identity,
+            "remember_method": self.remember_method,
         }
 
     def remember(self, values: tuple[Any, ...]) -> None:
         """Have a call with these arguments, which was a near hit, find its entry by them from now on, if it can."""
-        call = call_of(values if self._positions is None else [values[at] for at in self._positions])
+        self._remember(values, call_of(self._kept(values)))
+
+    def remember_method(self, values: tuple[Any, ...]) -> None:
+        """Do the same for a call of a method, whose first argument is part of the key."""
+        self._remember(values, method_call_of(self._kept(values)))
+
+    def _kept(self, values: tuple[Any, ...]) -> Sequence[Any]:
+        return values if self._positions is None else [values[at] for at in self._positions]
+
+    def _remember(self, values: tuple[Any, ...], call: Call | None) -> None:
         if call is not None:
             self._access.remember(self._request(values), self._calls, call)
 
