@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ class ByHand:
 
     def __init__(self, url: str, computes: Computes) -> None:
         self._computes = computes
+        self.pending: Callable[[], int] | None = None
         self._sync: Any = redis.Redis.from_url(url, socket_timeout=_TIMEOUT_S)
         self._aio: Any = redis.asyncio.Redis.from_url(url, socket_timeout=_TIMEOUT_S)
 

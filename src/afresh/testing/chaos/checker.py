@@ -29,6 +29,7 @@ from afresh.testing.chaos.places import companions, scopes_of, shown
 
 __all__ = ["FAILOVER", "LOSES_MARKS", "STOPS_CLIENTS", "Clause", "Coverage", "Report", "Terms", "Violation", "check"]
 
+# A replica follows the primary from the start of this fault on, and is in its place at the end.
 FAILOVER: Final = "failover"
 # Faults that may take both names of an open transaction's mark away.
 LOSES_MARKS: Final = frozenset(("FLUSHALL", "restart, empty", "restart, snapshot", "eviction", FAILOVER))
@@ -50,7 +51,6 @@ class Terms:
         margin_ns: what a call may take longer on a machine that is busy, or stopped.
         max_stale_ns: of the near tier.
         lease_ns: how long a dead process's claim keeps others waiting.
-        replication_lag_ns: how long before a failover the old primary may have acknowledged what nobody else has.
         replays: whether queued invalidations are replayed.
     """
 
@@ -58,7 +58,6 @@ class Terms:
     margin_ns: int = 2_000_000_000
     max_stale_ns: int = 2_000_000_000
     lease_ns: int = 5_000_000_000
-    replication_lag_ns: int = 1_000_000_000
     replays: bool = True
 
 
@@ -219,7 +218,7 @@ class _Judge:
 
     def _effects(self) -> Iterator[tuple[int, Invalidation]]:
         """Yield each invalidation with the moment from which it counts; count those that the contract leaves out."""
-        clauses, lag_ns = self._report.clauses, self._terms.replication_lag_ns
+        clauses = self._report.clauses
         failovers = [fault for fault in self._history.faults if fault.kind == FAILOVER and fault.happened]
         of_marks = [fault for fault in self._history.faults if fault.kind in LOSES_MARKS and fault.happened]
         for each in self._history.invalidations:
@@ -228,7 +227,7 @@ class _Judge:
                 moment = self._history.replayed.get((each.process, each.number))
             if moment is None:
                 continue
-            if any(fault.start_ns - lag_ns <= moment <= fault.end_ns for fault in failovers):
+            if any(fault.start_ns <= moment <= fault.end_ns for fault in failovers):
                 clauses[1].unjudged["acknowledged just before a failover: asynchronous replication may lose it"] += 1
             elif each.outcome == Outcome.COMMITTED and any(f.end_ns >= each.since_ns and f.start_ns <= each.end_ns for f in of_marks):
                 clauses[3].unjudged["the server lost data within the transaction"] += 1
@@ -275,7 +274,8 @@ class _Judge:
         if taken_ns <= min(self._report.worst_ns, terms.budget_ns + terms.margin_ns):
             return
         waited_ns = self._busy.within(read.entry, read.start_ns, read.end_ns)
-        if read.computed_ns >= read.start_ns:  # it was not served what was there: it may have waited for a lease that nobody held any more
+        # What was not served as it was there, or came with others that were not, may have waited for a lease that nobody held any more.
+        if read.computed_ns >= read.start_ns or len(companions(read.entry)) > 1:
             waited_ns += min(terms.lease_ns, self._busy.orphaned(read.start_ns, read.end_ns))
         spent_ns = max(0, taken_ns - waited_ns)
         self._report.worst_ns = max(self._report.worst_ns, spent_ns)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from afresh.errors import StoreError
-from afresh.testing.chaos.history import Compute, Invalidation, Log, Outcome, Raised, Read, Tally, Tier
+from afresh.testing.chaos.history import Compute, Invalidation, Log, Outcome, Raised, Read, Replayed, Tally, Tier
 from afresh.testing.chaos.places import ARGUMENTS, FUNCTIONS, Way, entry_of, scope
 from afresh.testing.chaos.subjects import BATCH, Afresh, Asked, Computes, Subject, Value, Values, draw_asked, draw_scope
 
@@ -38,6 +38,8 @@ TRANSACTIONS: Final = 0.02  # of the calls
 CANCELLED: Final = 0.15  # of the tasks' calls, within CANCEL_S
 CANCEL_S: Final = 0.02
 FAILING: Final = 0.02  # of the computes
+LOOK_S: Final = 0.02  # between two looks at what is pending
+REPLAYED_WITHIN_S: Final = 15.0  # of the calm
 SLOW: Final = 0.005  # of the computes, up to a second
 _NUMBERS: Final = 32  # bits
 
@@ -79,13 +81,16 @@ class Client:
         self._numbers = count((orders.process << _NUMBERS) + 1)
         self._draw = random.Random(orders.seed)  # its methods are atomic enough for threads: which one draws what does not matter
         self._subject = _subject(orders, Computes(self._compute, self._acompute))
-        self._ended = threading.Event()
+        self._ended, self._told = threading.Event(), threading.Event()
+        self._queued: list[int] = []
         self._dies_at_commit = threading.Event()
         self.failed = False
 
     def run(self) -> None:
         """Do what the orders say until standard input ends, then read everything once more."""
         threading.Thread(target=self._await_end, daemon=True).start()
+        watching = threading.Thread(target=self._note_replays)
+        watching.start()
         signal.signal(DIE_AT_COMMIT, lambda *_: self._dies_at_commit.set())
         jobs: list[Callable[[], None]] = [lambda: asyncio.run(self._tasks())]
         if self._orders.sync:
@@ -95,6 +100,8 @@ class Client:
             thread.start()
         for thread in threads:
             thread.join()
+        self._told.set()
+        watching.join()
         self._log.close()
 
     # ---- what it calls
@@ -116,6 +123,7 @@ class Client:
         if self._orders.aio:
             await asyncio.gather(*(self._task() for _ in range(TASKS)))
         await asyncio.to_thread(self._ended.wait)
+        await asyncio.to_thread(self._await_replays)
         for n in range(ARGUMENTS):
             for function in FUNCTIONS:
                 await self._check(Asked(function, [(n + more) % ARGUMENTS for more in range(BATCH if function == "batch" else 1)]))
@@ -213,9 +221,26 @@ class Client:
     # ---- what it writes down
 
     def _invalidated(self, way: Way, target: int, start_ns: int, receipt: Any) -> None:
-        outcome = Outcome.APPLIED if receipt.applied else Outcome.QUEUED
-        event = Invalidation(self._orders.process, next(self._numbers), scope(way, target), start_ns, time.monotonic_ns(), outcome)
-        self._log.write(event)
+        outcome, number = Outcome.APPLIED if receipt.applied else Outcome.QUEUED, next(self._numbers)
+        self._log.write(Invalidation(self._orders.process, number, scope(way, target), start_ns, time.monotonic_ns(), outcome))
+        if outcome == Outcome.QUEUED:
+            self._queued.append(number)
+
+    def _note_replays(self) -> None:
+        """Note which of the queued invalidations the server has by now: those that were queued before nothing was pending any more."""
+        pending = self._subject.pending
+        while pending is not None and not self._told.wait(LOOK_S):
+            queued = list(self._queued)
+            if queued and not pending():
+                at_ns = time.monotonic_ns()
+                for number in queued:
+                    self._log.write(Replayed(self._orders.process, number, at_ns))
+                del self._queued[: len(queued)]
+
+    def _await_replays(self) -> None:
+        deadline = time.monotonic() + REPLAYED_WITHIN_S
+        while self._queued and self._subject.pending is not None and time.monotonic() < deadline:
+            time.sleep(LOOK_S)
 
     def _committed(self, argument: int, since_ns: int) -> None:
         """Commit: from here on everybody computes something else. It is on record before the marks end, should this process die."""

@@ -11,6 +11,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Final, Protocol, TypeAlias
 
+from afresh.testing.chaos.checker import FAILOVER
 from afresh.testing.chaos.server import Server
 from afresh.testing.proxy import FaultProxy, Way
 
@@ -135,20 +136,30 @@ def _evict(stage: Stage, draw: Random) -> int:
     return int(stage.server.told("stats", "evicted_keys")) - before
 
 
+def _errors(stage: Stage, code: str) -> int:
+    """Return how often the server has answered with an error of this code."""
+    return int(stage.server.told("errorstats", f"errorstat_{code}").removeprefix("count=") or 0)
+
+
+def _fail_over(stage: Stage, draw: Random) -> int:
+    stage.server.fail_over(after_s=draw.uniform(0, 0.5))
+    return 1
+
+
 def _fill_up(stage: Stage, draw: Random) -> int:
-    before = stage.server.errors("OOM")
+    before = _errors(stage, "OOM")
     stage.server.command("CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1")
     time.sleep(draw.uniform(0.1, 0.5))
     stage.server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-random", "maxmemory", "6mb")
-    return stage.server.errors("OOM") - before
+    return _errors(stage, "OOM") - before
 
 
 def _demote(stage: Stage, draw: Random) -> int:
-    before = stage.server.errors("READONLY")
+    before = _errors(stage, "READONLY")
     stage.server.command("REPLICAOF", "127.0.0.1", "1")  # nobody is there: it keeps its data
     time.sleep(draw.uniform(0.1, 1))
     stage.server.command("REPLICAOF", "NO", "ONE")
-    return stage.server.errors("READONLY") - before
+    return _errors(stage, "READONLY") - before
 
 
 def _block(stage: Stage, draw: Random) -> int:
@@ -196,6 +207,7 @@ LANES: Final[Mapping[str, Mapping[str, Fault]]] = MappingProxyType(
             "SIGSTOP of the server": _stop_server,
             "restart, empty": _restart_empty,
             "restart, snapshot": _restart_with_snapshot,
+            FAILOVER: _fail_over,
             "FLUSHALL": _flush,
             "eviction": _evict,
             "full": _fill_up,

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -59,7 +59,7 @@ class Plan:
     near: Literal["none", "some", "all"] = "some"
     subject: Literal["afresh", "by_hand"] = "afresh"
     without: Collection[str] = ()
-    terms: Terms = Terms(max_stale_ns=1_000_000_000, replays=False)  # noqa: RUF009  frozen
+    terms: Terms = Terms(max_stale_ns=1_000_000_000)  # noqa: RUF009  frozen
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ class Fleet:
             time.sleep(_UNTIL_CALM_S + _CALM_S)
             self._farewell()
         history = load(self._plan.directory.glob("*.events"), faults=self._faults, died_at=self._died_at, calm_since_ns=calm_since_ns)
-        return Result(history, check(history, self._plan.terms), self._failed)
+        terms = replace(self._plan.terms, replays=self._plan.subject == "afresh")  # by hand nothing is repeated
+        return Result(history, check(history, terms), self._failed)
 
     def stop_client(self, at: int, duration_s: float) -> None:
         """SIGSTOP a client for so long, but not beyond the faults' end."""

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -19,20 +20,29 @@ __all__ = ["Server", "die_with_us"]
 
 _TIMEOUT_S: Final = 10.0
 # Little memory, so that keys are evicted: values, leases and stamps alike, those in use, too.
-_SETTINGS: Final = {"port": "0", "save": "", "appendonly": "no", "maxmemory": "6mb", "maxmemory-policy": "allkeys-random"}
+_SETTINGS: Final = {
+    "bind": "127.0.0.1",
+    "save": "",
+    "appendonly": "no",
+    "maxmemory": "6mb",
+    "maxmemory-policy": "allkeys-random",
+    "repl-diskless-sync-delay": "0",
+}
 
 
 class Server:
-    """A Valkey or Redis server on a unix socket.
+    """A Valkey or Redis server on a unix socket, and on a loopback port for its replicas.
 
     Args:
         program: the executable.
-        directory: an empty one for its files.
+        directory: for its files.
+        name: of its socket.
     """
 
-    def __init__(self, program: Path, directory: Path) -> None:
+    def __init__(self, program: Path, directory: Path, name: str = "s") -> None:
         self._program, self._directory = program, directory
-        self.path = str(directory / "s")
+        self.path = str(directory / name)
+        self._port = 0
         self._process = self._start()
 
     def command(self, *words: str) -> Any:
@@ -62,10 +72,6 @@ class Server:
         found = [line for line in lines.decode().splitlines() if line.startswith(f"{field}:")]
         return found[0].partition(":")[2] if found else ""
 
-    def errors(self, code: str) -> int:
-        """Return how often it has answered with an error of this code."""
-        return int(self.told("errorstats", f"errorstat_{code}").removeprefix("count=") or 0)
-
     def stop(self) -> None:
         """SIGSTOP: its sockets stay open, and nobody answers."""
         self._process.send_signal(signal.SIGSTOP)
@@ -81,6 +87,21 @@ class Server:
             (self._directory / "dump.rdb").unlink(missing_ok=True)
         self._process = self._start()
 
+    def fail_over(self, *, after_s: float) -> None:
+        """Kill it when a replica has followed it for so long, and put that in its place: what was not replicated yet is lost."""
+        replica = Server(self._program, self._directory, "replica")
+        try:
+            replica.command("REPLICAOF", "127.0.0.1", str(self._port))
+            wait_until(lambda: replica.told("replication", "master_link_status") == "up", _TIMEOUT_S, "the replica to have it all")
+            time.sleep(after_s)
+            self.kill()
+            replica.command("REPLICAOF", "NO", "ONE")
+        except BaseException:
+            replica.kill()
+            raise
+        Path(replica.path).replace(self.path)
+        self._process, self._port = replica._process, replica._port
+
     def kill(self) -> None:
         """SIGKILL."""
         self._process.kill()
@@ -88,7 +109,9 @@ class Server:
 
     def _start(self) -> subprocess.Popen[bytes]:
         Path(self.path).unlink(missing_ok=True)
-        settings = _SETTINGS | {"unixsocket": self.path, "dir": str(self._directory), "logfile": str(self._directory / "log")}
+        self._port = _free_port()
+        files = {"unixsocket": self.path, "dir": str(self._directory), "logfile": str(self._directory / "log")}
+        settings = _SETTINGS | files | {"port": str(self._port)}
         words = [word for name, value in settings.items() for word in (f"--{name}", value)]
         process = subprocess.Popen([*die_with_us(), str(self._program), *words])
         try:
@@ -105,6 +128,12 @@ class Server:
         with suppress(OSError, ReplyError):
             return bool(self.command("PING") == b"PONG")
         return False
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def die_with_us() -> list[str]:

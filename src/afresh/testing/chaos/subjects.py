@@ -47,7 +47,13 @@ class Computes(NamedTuple):
 
 
 class Subject(Protocol):
-    """Reads return the values of one entry, or of a batch; invalidations return receipts."""
+    """Reads return the values of one entry, or of a batch; invalidations return receipts.
+
+    Attributes:
+        pending: returns how many invalidations are still to be repeated; None for a subject that repeats none.
+    """
+
+    pending: Callable[[], int] | None
 
     def read(self, asked: Asked) -> Values:
         """Read from a thread."""
@@ -104,6 +110,7 @@ class Afresh:
         self._computes = computes
         near = Near(max_stale=near_ms / 1000) if near_ms else None
         self._cache = cache = Cache(url, namespace="chaos", ttl="2s", near=near)
+        self.pending: Callable[[], int] | None = cache.pending
         self._handles: dict[str, Any] = {}
         self._ahandles: dict[str, Any] = {}
         for name, ttl, stale_ttl in (("plain", "2s", 0), ("aging", "300ms", "5s")):

@@ -161,6 +161,7 @@ def test_a_lost_reply_may_leave_a_lease_to_wait_for_but_not_to_those_who_are_ser
     assert judged([read(3.0, 3.001, took=6)], faults=lost).is_kept
     assert broken(judged([read(3.0, 3.001, took=6.6)], faults=lost)) == [4]
     assert broken(judged([read(3.0, 1.0, took=6)], faults=lost)) == [4]
+    assert judged([read(3.0, 1.0, took=6, entry=entry_of("batch", 1))], faults=lost).is_kept, "others of its batch waited"
 
 
 def test_an_invalidation_has_a_budget_too() -> None:
@@ -203,7 +204,7 @@ def test_where_nothing_is_replayed_an_unapplied_invalidation_promises_nothing() 
 
 
 def test_what_an_old_primary_acknowledged_last_is_not_judged_and_said_so() -> None:
-    report = judged([read(3.0, 0.5)], [invalidation(1, 2)], faults=[Fault("failover", int(2.5 * S), int(2.6 * S), 1)])
+    report = judged([read(3.0, 0.5)], [invalidation(1, 2)], faults=[Fault("failover", int(1.5 * S), int(2.6 * S), 1)])
 
     assert report.is_kept
     assert sum(report.clauses[1].unjudged.values()) == 1
