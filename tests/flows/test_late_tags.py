@@ -50,11 +50,11 @@ class LateWorld(NearWorld):
         self.due[bit] = self.sent
 
 
-def scenario(variant: NearVariant, *, there: bool, cast: Callable[[LateWorld, Ports], Sequence[Actor]]) -> Scenario:
-    """Return a world in which the late tag has a stamp, or none."""
+def scenario(variant: NearVariant, *, there: bool, cast: Callable[[LateWorld, Ports], Sequence[Actor]], replies: bool = False) -> Scenario:
+    """Return a world in which the late tag has a stamp, or none; with `replies`, their way back is a step of its own."""
 
     def make() -> tuple[Sequence[Actor], Callable[[], str | None]]:
-        world = LateWorld(variant)
+        world = LateWorld(variant, replies=replies)
         near = world.hearing_process()
         if there:
             world.run([ops.Stamp(LATE.key, LATE.writers, b"stamp--0", HOUR_MS)])
@@ -95,10 +95,10 @@ SCENARIOS: Mapping[str, Callable[[NearVariant], Scenario]] = MappingProxyType(
 )
 SAMPLED: Mapping[str, Callable[[NearVariant], Scenario]] = MappingProxyType(
     {
-        "two reads, stamp there": partial(scenario, there=True, cast=partial(reader_and_invalidation, reads=2, pushes=3)),
-        "two reads, no stamp": partial(scenario, there=False, cast=partial(reader_and_invalidation, reads=2, pushes=3)),
-        "two readers": partial(scenario, there=True, cast=two_readers),
-        "two readers, no stamp": partial(scenario, there=False, cast=two_readers),
+        "two reads, stamp there": partial(scenario, there=True, cast=partial(reader_and_invalidation, reads=2, pushes=3), replies=True),
+        "two reads, no stamp": partial(scenario, there=False, cast=partial(reader_and_invalidation, reads=2, pushes=3), replies=True),
+        "two readers": partial(scenario, there=True, cast=two_readers, replies=True),
+        "two readers, no stamp": partial(scenario, there=False, cast=two_readers, replies=True),
     }
 )
 

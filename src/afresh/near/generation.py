@@ -40,7 +40,7 @@ UNSHARED: Any = object()
 # How long a stamp that is held goes unread.
 _IDLE_S = 5.0
 # What a node, its key and its places in the indexes take, about.
-_OVERHEAD_BYTES = 600
+_OVERHEAD_BYTES = 700
 
 
 class Kept(Node):
