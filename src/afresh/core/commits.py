@@ -313,13 +313,15 @@ async def fail(ports: Ports, claim: Claim, error: Exception) -> None:
     Those who called before the compute began share its failure, unless there is an old entry, which they must look at themselves. Others
     find the record.
     """
-    record = failure_record(claim.vector or b"", error)
+    if claim.mark is None or claim.vector is None:  # under stamps that nobody knows, it says nothing to anybody
+        await abandon_many(ports, (claim,))
+        return
+    record = failure_record(claim.vector, error)
     ports = _of_one_call(ports, [claim])
     stored: object = 0
     try:
-        if claim.mark is not None and claim.vector is not None:
-            (stored,) = await ports.store.flight([Fail(claim.request.names.lease, claim.mark, record, claim.request.policy.backoff_ms)])
-            claim.lost = None
+        (stored,) = await ports.store.flight([Fail(claim.request.names.lease, claim.mark, record, claim.request.policy.backoff_ms)])
+        claim.lost = None
     except StoreError as failure:
         stored = failure
     finally:
