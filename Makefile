@@ -13,7 +13,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest fuzz coverage chaos check fix docs bench clean
+.PHONY: help demo test test-all test-oldest fuzz coverage chaos failures check fix docs bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -59,6 +59,9 @@ check: $(VENV)/.ready-dev ## lint, format, types, layers and sizes
 fix: $(VENV)/.ready-dev ## mend what the linter and the formatter can
 	@$(VENV)/bin/ruff check --fix
 	@$(VENV)/bin/ruff format
+
+failures: $(VENV)/.ready-dev ## measure what calls do while a server fails, and write docs/reference/failures.md
+	@$(VENV)/bin/python scripts/failures.py
 
 docs: $(VENV)/.ready-dev ## build the documentation into site/
 	@$(VENV)/bin/mkdocs build --strict --quiet

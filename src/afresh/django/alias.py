@@ -37,5 +37,6 @@ def get_cache(alias: str = DEFAULT_CACHE_ALIAS) -> Cache:
         )
     timeout_s = backend.get_backend_timeout()
     ttl_ms = MAX_TTL_MS if timeout_s is None else min(int(timeout_s * 1000), MAX_TTL_MS)
+    backend.engine.stores.peer.namespace = backend.engine.namespace  # what is kept here carries its stamp
     again = partial(get_cache, alias)
     return Cache._on(backend.engine, Defaults(ttl_ms, stale_ttl_ms=0), again)  # noqa: SLF001  it is there for integrations

@@ -24,7 +24,7 @@ def engine_for(configuration: Configuration) -> Engine:
     if engine is None:
         # Making an engine opens nothing, so one that loses the race to be kept needs no closing.
         namespace = Namespace(configuration.namespace)
-        made = Engine(configuration.url, namespace=namespace, codecs=Codecs(), budget_s=configuration.budget_s)
+        made = Engine(configuration.url, namespace=namespace, codecs=Codecs(), budget_s=configuration.budget_s, has_stamps=False)
         engine = _ENGINES.setdefault(configuration, made)
     return engine
 

@@ -84,12 +84,23 @@ class Engine:
         namespace: of every name on the server.
         codecs: how it encodes.
         budget_s: how long a flight may take.
+        has_stamps: whether entries carry the namespace's stamp. Django's own do not: see `afresh.core.restarts`.
         near: what it may keep inside the process; nothing by default, and nothing where the store is inside the process itself.
     """
 
-    def __init__(self, url: str | None, *, namespace: Namespace, codecs: Codecs, budget_s: float, near: Near | None = None) -> None:
+    def __init__(
+        self,
+        url: str | None,
+        *,
+        namespace: Namespace,
+        codecs: Codecs,
+        budget_s: float,
+        near: Near | None = None,
+        has_stamps: bool = True,
+    ) -> None:
         self._url = url
         self._budget_s = budget_s
+        self._has_stamps = has_stamps
         self.namespace = namespace
         self.replays = Replays(self.sync_ports, namespace)
         self._stores = self._stores_of(url) if url is not None else None
@@ -129,7 +140,10 @@ class Engine:
     def _stores_of(self, url: str) -> Stores:
         from afresh.stores.factory import Stores  # importing afresh loads no store
 
-        return Stores(url, budget_s=self._budget_s, namespace=self.namespace, on_another=self.replays.repeat_recent)
+        stores = Stores(url, budget_s=self._budget_s, on_another=self.replays.repeat_recent)
+        if self._has_stamps:
+            stores.peer.namespace = self.namespace
+        return stores
 
     def sync_ports(self) -> Ports:
         """Return ports whose waits block the thread."""

@@ -34,19 +34,19 @@ class Stores:
     Args:
         url: the cache's URL.
         budget_s: how long all flights of a call may take.
-        namespace: whose entries are at stake when the server turns out to be another one; None for nobody's.
-        on_another: called then.
+        on_another: called when the server turns out to be another one.
+
+    Attributes:
+        peer: the server, as far as it is known. Its `namespace` is bumped when it turns out to be another one.
 
     Raises:
         ConfigurationError: for a URL that cannot be one.
     """
 
-    def __init__(
-        self, url: str, *, budget_s: float, namespace: Namespace | None = None, on_another: Callable[[], object] | None = None
-    ) -> None:
+    def __init__(self, url: str, *, budget_s: float, on_another: Callable[[], object] | None = None) -> None:
         self.address = parse_url(url)
         self._budget_s = budget_s
-        self._peer = Peer(self.address.shown, ServerRun(on_another), namespace)
+        self.peer = Peer(self.address.shown, ServerRun(on_another))
         self._memory = MemoryStore(**self.address.options) if self.address.scheme == "memory" else None
         self._sync: SyncStore | None = None
         self._aio: AsyncStore | None = None
@@ -62,7 +62,7 @@ class Stores:
         if self._sync is None:
             from afresh.stores.sync import SyncStore
 
-            self._sync = SyncStore(self._server(), budget_s=self._budget_s, peer=self._peer, revive=self._revive)
+            self._sync = SyncStore(self._server(), budget_s=self._budget_s, peer=self.peer, revive=self._revive)
         return GuardedStore(self._sync, self._breaker, self._budget_s)
 
     def aio(self) -> Store:
@@ -72,19 +72,19 @@ class Stores:
         if self._aio is None:
             from afresh.stores.aio import AsyncStore
 
-            self._aio = AsyncStore(self._server(), budget_s=self._budget_s, peer=self._peer, revive=self._revive)
+            self._aio = AsyncStore(self._server(), budget_s=self._budget_s, peer=self.peer, revive=self._revive)
         return GuardedStore(self._aio, self._breaker, self._budget_s)
 
     def listening(self, namespace: Namespace) -> Callable[[], Line]:
         """Return what opens a connection on which the changes in a namespace are pushed. Not for ``memory://``."""
         from afresh.stores.listening import listen
 
-        return partial(listen, self._server(), namespace, self._peer.run, timeout_s=max(self._budget_s, _PATIENCE_S))
+        return partial(listen, self._server(), namespace, self.peer.run, timeout_s=max(self._budget_s, _PATIENCE_S))
 
     @property
     def now_ms(self) -> Callable[[], int]:
         """Return the store's time."""
-        return self._memory.now_ms if self._memory is not None else self._peer.time.now_ms
+        return self._memory.now_ms if self._memory is not None else self.peer.time.now_ms
 
     def forget(self) -> None:
         """After a fork: leave the parent's connections alone."""

@@ -49,15 +49,18 @@ class Peer:
     Args:
         shown: how messages call it.
         run: of the server, as far as it is known.
+
+    Attributes:
         namespace: what is bumped if the run is another one; None for nothing.
+        suspects: the connections that may still bring late bytes.
     """
 
-    def __init__(self, shown: str, run: ServerRun, namespace: Namespace | None = None) -> None:
+    def __init__(self, shown: str, run: ServerRun) -> None:
         self.shown = shown
         self.time = ServerTime()
         self.run = run
         self.suspects: set[Acquaintance] = set()
-        self._namespace = namespace
+        self.namespace: Namespace | None = None
 
     def meet(self, options: Mapping[str, Any]) -> Talk[Acquaintance]:
         """Begin a connection.
@@ -70,8 +73,9 @@ class Peer:
         """
         saying = _introduction(options)
         asking: list[tuple[Word, ...]] = [("TIME",), ("CLIENT", "ID"), ("INFO", "server"), ("INFO", "replication")]
-        if self._namespace is not None:
-            asking.append(("GET", run_note(self._namespace)))
+        namespace = self.namespace
+        if namespace is not None:
+            asking.append(("GET", run_note(namespace)))
         sent_ms = self.time.ticks_ms()
         replies = yield _packed(*saying, *asking)
         for said, reply in zip(saying, replies, strict=False):
@@ -82,8 +86,8 @@ class Peer:
             raise told
         self.time.observe(told, sent_ms)
         run_id = run_id_of(server)
-        if self._namespace is not None and not is_replica(replication):
-            yield from self._compare(self._namespace, run_id, noted[0])
+        if namespace is not None and not is_replica(replication):
+            yield from self._compare(namespace, run_id, noted[0])
         self.run.settle(run_id)
         return Acquaintance(client_id if isinstance(client_id, int) else 0, run_id)
 
