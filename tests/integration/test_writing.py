@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from afresh import Cache, ConfigurationError, StoreError
+from afresh import Cache, ConfigurationError, Near, StoreError
 from afresh.core import policy, transactions
 from afresh.core.keys import Namespace
 from afresh.core.transactions import Transaction, end, mark, new_transaction
 from afresh.runtime.run_now import run_now
-from afresh.testing import wait_until
+from afresh.testing import FaultProxy, wait_until, wait_until_async
 from tests.conformance.facades import ColourlessCache
 from tests.support.servers import Server
 
@@ -181,6 +181,24 @@ async def test_tags_that_cannot_be_are_refused_at_once(cache: ColourlessCache, t
         cache.subject.writing(*tags)
 
 
+def test_a_near_tier_gives_up_what_is_written_under(valkey: Server, namespace: str) -> None:
+    """Its own process at once; others when they hear of the mark, and after `max_stale` at the latest."""
+    with (
+        Cache(valkey.url, namespace=namespace, budget="10s", near=Near()) as writer,
+        Cache(valkey.url, namespace=namespace, budget="10s", near=Near()) as reader,
+    ):
+        value = 0
+        reads = [cache.memoize(name="read", tags=["a"])(lambda: value) for cache in (writer, reader)]
+        for read in reads:
+            wait_until(lambda read=read: read() == 0 and read.stats().near_hits > 0, 20, "near hits")
+
+        with writer.writing("a"):
+            value = 1
+            assert reads[0]() == 1
+        assert reads[0]() == 1
+        wait_until(lambda: reads[1]() == 1, 2.5, "the other process to hear of it")
+
+
 # --- when something fails ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("colour", ["sync", "async"])
 async def test_a_block_whose_marks_cannot_be_set_is_not_run(valkey: Server, namespace: str, colour: str) -> None:
@@ -209,6 +227,34 @@ async def test_a_server_that_is_gone_at_the_end_raises_nothing(start_server: Cal
         server.stop()
 
     await both.aio.aclose()
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+async def test_tags_whose_marks_may_have_lapsed_before_commit_are_invalidated_once_the_server_is_back(
+    valkey: Server, namespace: str, colour: str
+) -> None:
+    """It was away for longer than marks live, for this process; another one has stored what was there before COMMIT."""
+    proxy = FaultProxy(valkey.port)
+    both = Cache(proxy.url, namespace=namespace)
+    cache, tag = ColourlessCache(both, colour), Namespace(namespace).tag_of("a")
+    with Cache(valkey.url, namespace=namespace, budget="10s") as others:
+        database = Database(ColourlessCache(others, "sync"), "a")
+
+        async with writing(cache, "a"):
+            proxy.requests.drops = True
+            valkey.command("UNLINK", tag.key, tag.writers)  # as if they had lapsed
+            elsewhere = threading.Thread(target=database.read.subject)
+            elsewhere.start()
+            elsewhere.join()
+            database.value = 1
+        assert both.pending() == 1
+        assert database.read.subject() == 0, "nobody can tell the others yet"
+        proxy.heal()
+
+        await wait_until_async(lambda: both.pending() == 0, 20, "the invalidation to be repeated")
+        assert database.read.subject() == 1
+    await both.aio.aclose()
+    proxy.close()
 
 
 WRITER = """

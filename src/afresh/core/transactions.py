@@ -32,6 +32,7 @@ from afresh.core.ops import End, Mark, Op
 from afresh.core.policy import MARK_KEEP_MS, MARK_MS, MARK_RENEWAL_MS
 from afresh.core.ports import Ports
 from afresh.core.stamps import STAMP_BYTES
+from afresh.core.writes import Target
 from afresh.errors import StoreError, StoreRefused
 
 __all__ = ["Transaction", "begin", "end", "mark", "new_transaction"]
@@ -85,7 +86,7 @@ async def begin(ports: Ports, transaction: Transaction, tags: Sequence[Tag]) -> 
     try:
         await mark(ports, transaction, tags)
     except StoreError:
-        await end(ports, transaction)
+        await _unmark(ports, transaction)
         raise
 
 
@@ -109,18 +110,33 @@ async def mark(ports: Ports, transaction: Transaction, tags: Sequence[Tag] = ())
 async def end(ports: Ports, transaction: Transaction) -> None:
     """End the marks, after COMMIT or ROLLBACK. Never raises for the server: marks that it did not end lapse.
 
+    Where the server failed, marks may have lapsed before COMMIT, as nobody renewed them: then the tags are invalidated, however late.
+
     Cost: 1 round trip, whatever the number of tags.
     """
+    called_ms = ports.clock.now_ms()
+    error = await _unmark(ports, transaction)
+    if ports.invalidations is not None and transaction.tags:
+        targets = [Target(None, tag.key) for tag in transaction.tags]
+        if error is None:
+            ports.invalidations.applied(targets, called_ms)
+        else:
+            ports.invalidations.failed(targets, called_ms, error)
+
+
+async def _unmark(ports: Ports, transaction: Transaction) -> StoreError | None:
+    """End the marks. Returns why one could not be ended."""
     transaction.is_open = False
     replies: Sequence[object]
     try:
         replies = await ports.store.flight(transaction.ending(ports)) if transaction.tags else ()
     except StoreError as error:
         replies = [error]
-    for reply in replies:
-        if isinstance(reply, StoreError):
-            ports.events.suppressed("end", reply)
+    failures = [reply for reply in replies if isinstance(reply, StoreError)]
+    for failure in failures:
+        ports.events.suppressed("end", failure)
     _drop_near(ports, transaction)
+    return failures[0] if failures else None
 
 
 def _drop_near(ports: Ports, transaction: Transaction) -> None:
