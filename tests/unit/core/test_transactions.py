@@ -206,3 +206,30 @@ def test_what_this_process_holds_under_the_tags_is_dropped_at_once(world: Script
     assert dropped == [[A.key, B.key]] * 2, "before the mark is sent, and what was read meanwhile after it"
     run_now(end(world.ports, transaction))
     assert len(dropped) == 3
+
+
+class Invalidations:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, list[str | None]]] = []
+
+    def applied(self, targets, called_ms):
+        self.told.append(("applied", [target.stamp for target in targets]))
+
+    def failed(self, targets, called_ms, error):
+        self.told.append(("failed", [target.stamp for target in targets]))
+
+
+def test_tags_whose_marks_could_not_be_ended_are_invalidated_later(world: Scripted) -> None:
+    """Where the server was away, they may have lapsed before COMMIT. What it has is noted, too, in case that it loses it."""
+    told = Invalidations()
+    world.ports = replace(world.ports, invalidations=told)
+
+    run_now(end(world.ports, marked(world, A)))
+    transaction = marked(world, A, B)
+    world.failing[ops.End] = DOWN
+    run_now(end(world.ports, transaction))
+    run_now(end(world.ports, marked(world)))
+
+    assert told.told == [("applied", [A.key]), ("failed", [A.key, B.key])]
