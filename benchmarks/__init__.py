@@ -6,6 +6,7 @@ The first candidate is what the others are divided by: mostly the **floor**, a b
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,5 +61,15 @@ class Comparison:
 
     def ratio(self, candidate: str) -> float:
         """Return how many times the first candidate's cost this one's is: the median over the rounds."""
+        return statistics.median(self._ratios(candidate))
+
+    def ratio_interval(self, candidate: str) -> tuple[float, float]:
+        """Return between which two values that median lies, 95 times of a hundred: by rank, whatever the distribution."""
+        ratios = sorted(self._ratios(candidate))
+        reach = 0.98 * math.sqrt(len(ratios))
+        low, high = math.floor(len(ratios) / 2 - reach), math.ceil(len(ratios) / 2 + reach)
+        return ratios[max(0, low)], ratios[min(len(ratios) - 1, high)]
+
+    def _ratios(self, candidate: str) -> list[float]:
         first = next(iter(self.samples.values()))
-        return statistics.median(ours / theirs for ours, theirs in zip(self.samples[candidate], first, strict=True))
+        return [ours / theirs for ours, theirs in zip(self.samples[candidate], first, strict=True)]

@@ -19,6 +19,16 @@ class Wire:
         self._connection = connection
         self._reader = Reader()
 
+    def all(self, *commands: tuple[str | bytes | int, ...]) -> list[Any]:
+        """Return the replies to all."""
+        gets, replies = self._reader.gets, []
+        self._connection.sendall(b"".join(map(pack_command, commands)))  # type: ignore[arg-type]  # its stub knows one word only
+        for _ in commands:
+            while (reply := gets()) is False:
+                self._reader.feed(self._connection.recv(65536))
+            replies.append(reply)
+        return replies
+
     def __call__(self, *commands: tuple[str | bytes | int, ...]) -> Any:
         """Return the last command's reply."""
         gets, reply = self._reader.gets, False

@@ -16,7 +16,8 @@ HEADING = """\
 # Results
 
 Written by `make bench`. Times differ from machine to machine; what holds is the **ratio to the first line** of a table, measured in
-the same run, in turn: the median over the rounds. Spread is from the 10th to the 90th percentile. Nothing here is asserted.
+the same run, in turn: the median over the rounds, and the interval that it lies in 95 times of a hundred. Spread is from the 10th to the
+90th percentile. Nothing here is asserted. Values are checked; who is not installed is left out (`pip install --group bench`).
 """
 
 
@@ -36,14 +37,15 @@ def table(comparison: Comparison) -> Iterator[str]:
     first = next(iter(comparison.samples))
     yield f"## {comparison.work[0].upper()}{comparison.work[1:]}"
     yield ""
-    yield f"| {'':<34} | {comparison.unit:>8} | {'spread':>17} | {'ratio':>7} | {'aim':>6} |"
-    yield f"|{'-' * 36}|{'-' * 9}:|{'-' * 18}:|{'-' * 8}:|{'-' * 7}:|"
+    yield f"| {'':<44} | {comparison.unit:>8} | {'spread':>17} | {'ratio':>7} | {'95 %':>13} | {'aim':>6} |"
+    yield f"|{'-' * 46}|{'-' * 9}:|{'-' * 18}:|{'-' * 8}:|{'-' * 14}:|{'-' * 7}:|"
     for candidate in comparison.samples:
         low, high = comparison.spread_us(candidate)
         ratio = "1" if candidate == first else f"{comparison.ratio(candidate):.2f}"
+        interval = "" if candidate == first else "{:.2f}–{:.2f}".format(*comparison.ratio_interval(candidate))
         aim = f"≤ {comparison.aims[candidate]}" if candidate in comparison.aims else ""
         median, spread = _shown(comparison.median_us(candidate)), f"{_shown(low)}–{_shown(high)}"
-        yield f"| {candidate:<34} | {median:>8} | {spread:>17} | {ratio:>7} | {aim:>6} |"
+        yield f"| {candidate:<44} | {median:>8} | {spread:>17} | {ratio:>7} | {interval:>13} | {aim:>6} |"
     yield ""
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import ormsgpack
-import redis
 
 from afresh import Cache
 from benchmarks import Comparison, Run
 from benchmarks._floor import Wire, open_wire
+from benchmarks._peers import Peer, clients, memoized
 from benchmarks._rounds import interleave, timed
 
 VALUE = {
@@ -29,15 +29,16 @@ TTL_MS = 300_000
 
 def comparisons(run: Run) -> Iterator[Comparison]:
     """Measure on blocking sockets, one thread."""
-    with open_wire(run) as wire, Cache(run.url, namespace="bench") as cache, redis.Redis.from_url(run.url) as by_hand:
-        by_hand.set("by-hand", PACKED)
+    with open_wire(run) as wire, Cache(run.url, namespace="bench") as cache:
+        wire(("SET", "by-hand", PACKED))
         cache.set("key", VALUE)
-        yield reading(run, wire, cache, by_hand)
-        yield writing(run, wire, cache, by_hand)
+        peers = clients(run, VALUE, PACKED)
+        yield reading(run, wire, cache, peers)
+        yield writing(run, wire, cache, peers)
         yield calling(run, wire, cache)
 
 
-def reading(run: Run, wire: Wire, cache: Cache, by_hand: redis.Redis) -> Comparison:
+def reading(run: Run, wire: Wire, cache: Cache, peers: Mapping[str, Peer]) -> Comparison:
     """Compare reads."""
     return Comparison(
         f"get: a dict of {len(PACKED)} B, a hit",
@@ -45,15 +46,15 @@ def reading(run: Run, wire: Wire, cache: Cache, by_hand: redis.Redis) -> Compari
             {
                 "floor: GET": timed(lambda: ormsgpack.unpackb(wire(("GET", "by-hand")))),
                 "afresh: cache.get": timed(lambda: cache.get("key")),
-                "redis-py by hand": timed(lambda: ormsgpack.unpackb(by_hand.get("by-hand"))),  # type: ignore[arg-type]  # bytes
-            },
+            }
+            | {name: timed(peer.get) for name, peer in peers.items()},
             run.rounds,
         ),
         aims={"afresh: cache.get": 1.35},
     )
 
 
-def writing(run: Run, wire: Wire, cache: Cache, by_hand: redis.Redis) -> Comparison:
+def writing(run: Run, wire: Wire, cache: Cache, peers: Mapping[str, Peer]) -> Comparison:
     """Compare writes."""
     return Comparison(
         f"set: a dict of {len(PACKED)} B, with a ttl",
@@ -61,8 +62,8 @@ def writing(run: Run, wire: Wire, cache: Cache, by_hand: redis.Redis) -> Compari
             {
                 "floor: SET PX": timed(lambda: wire(("SET", "by-hand", ormsgpack.packb(VALUE), "PX", TTL_MS))),
                 "afresh: cache.set": timed(lambda: cache.set("key", VALUE, ttl="5m")),
-                "redis-py by hand": timed(lambda: by_hand.set("by-hand", ormsgpack.packb(VALUE), px=TTL_MS)),
-            },
+            }
+            | {name: timed(peer.set) for name, peer in peers.items()},
             run.rounds,
         ),
         aims={"afresh: cache.set": 1.4},
@@ -84,7 +85,8 @@ def calling(run: Run, wire: Wire, cache: Cache) -> Comparison:
             {
                 "floor: GET, with two stamps": timed(lambda: (wire(*with_stamps), ormsgpack.unpackb(PACKED))),
                 "afresh: a memoized function": timed(lambda: profile(7)),
-            },
+            }
+            | {name: timed(call) for name, call in memoized(run, VALUE).items()},
             run.rounds,
         ),
         aims={"afresh: a memoized function": 1.6},

@@ -84,15 +84,15 @@ def undeclared(raw: object, needs: Needs) -> list[bytes]:
     return [name for name in entry.tag_stamps() if name not in declared]
 
 
-def plainly_fresh(raw: object, stamps: Sequence[object], needs: Needs, schema: int, now_ms: int) -> Entry | None:
+def plainly_fresh(raw: object, vector: bytes | None, needs: Needs, schema: int, now_ms: int) -> Entry | None:
     """Return the entry where there is nothing to decide, as with nearly all hits; None: ask `classify`, which would call it fresh, too.
 
-    The caller declared all that it depends on, the stamps are equal, and its time is neither over nor nearly so.
+    The caller declared all that it depends on, the stamps are those in the `vector` of now, and its time is neither over nor nearly so.
     """
     if not isinstance(raw, bytes) or (entry := parse(raw)) is None:
         return None
     flags, _, _, _, created_ms, until_ms, _, found_schema, offset, _ = entry
-    if found_schema != schema or flags & 3 != needs.flags or raw[HEADER_BYTES:offset] != needs.vector(stamps):
+    if found_schema != schema or flags & 3 != needs.flags or raw[HEADER_BYTES:offset] != vector:
         return None
     return entry if created_ms <= now_ms and (until_ms - now_ms) * _EARLY > until_ms - created_ms else None
 

@@ -102,7 +102,8 @@ async def look(ports: Ports, request: Request, held: Sequence[bytes | None] = ()
     if held:
         found = iter(stamps)
         stamps = [next(found) if stamp is None else stamp for stamp in held]
-    entry = plainly_fresh(raw, stamps, request.needs, request.values.schema, ports.clock.now_ms())
+    needs = request.needs
+    entry = plainly_fresh(raw, needs.vector(stamps), needs, request.values.schema, ports.clock.now_ms())
     if entry is not None:
         return Verdict(State.FRESH, None, entry)
     _raise_failures(replies)
@@ -121,14 +122,28 @@ async def _look_many(ports: Ports, requests: Sequence[Request]) -> list[Verdict]
     reads = stamp_reads(requests)
     started_us = ports.clock.ticks_us()
     replies = await ports.store.flight((*[Get(request.names.value) for request in requests], *reads))
-    _raise_failures(replies)
-    raws, stamps = replies[: len(requests)], dict(zip(reads, replies[len(requests) :], strict=True))
-    hashes = dict.fromkeys(name for request, raw in zip(requests, raws, strict=True) for name in undeclared(raw, request.needs))
-    others = await _others(ports, requests[0], list(hashes), started_us) if hashes else {}
-    return [
-        _verdict(ports, request, raw, [stamps[get] for get in request.needs.reads], others)
+    raws, told = replies[: len(requests)], dict(zip(reads, replies[len(requests) :], strict=True))
+    stamps = {at: [told[get] for get in needs.reads] for at, needs in _each(requests).items()}
+    vectors = {at: needs.vector(stamps[at]) for at, needs in _each(requests).items()}
+    now_ms = ports.clock.now_ms()
+    fresh = [
+        plainly_fresh(raw, vectors[id(request.needs)], request.needs, request.values.schema, now_ms)
         for request, raw in zip(requests, raws, strict=True)
     ]
+    doubtful = [(request, raw) for request, raw, entry in zip(requests, raws, fresh, strict=True) if entry is None]
+    if doubtful:
+        _raise_failures(replies)
+    hashes = dict.fromkeys(name for request, raw in doubtful for name in undeclared(raw, request.needs))
+    others = await _others(ports, requests[0], list(hashes), started_us) if hashes else {}
+    return [
+        _verdict(ports, request, raw, stamps[id(request.needs)], others) if entry is None else Verdict(State.FRESH, None, entry)
+        for request, raw, entry in zip(requests, raws, fresh, strict=True)
+    ]
+
+
+def _each(requests: Sequence[Request]) -> dict[int, Needs]:
+    """Return what these requests need, by identity: most share one, and comparing them takes longer than reading twice."""
+    return {id(request.needs): request.needs for request in requests}
 
 
 def _raise_failures(replies: Sequence[object]) -> None:
@@ -165,7 +180,7 @@ def stamp_reads(requests: Sequence[Request]) -> Sequence[Get]:
     """Return what reads the stamps that these requests need, each once."""
     if len(requests) == 1:
         return requests[0].needs.reads
-    return list(dict.fromkeys(get for needs in dict.fromkeys(request.needs for request in requests) for get in needs.reads))
+    return list(dict.fromkeys(get for needs in _each(requests).values() for get in needs.reads))
 
 
 async def fetch(ports: Ports, request: Request) -> tuple[Hit | None, Verdict]:

@@ -85,9 +85,12 @@ async def _vectors(
     """
     px_ms = tag_ttl_ms(ttl_ms, requests[0].policy.kept_ms)
     needs = dict.fromkeys(request.needs for request in requests)
-    stamping: dict[str, Op] = {op.key: op for each in needs for op in each.stamping(new_stamps(ports, each), px_ms)}
-    if first:
-        stamping |= {get.key: get for each in needs for get in each.reads[: each.implicit]}
+    stamping: dict[str, Op] = {}
+    for each in needs:
+        if not first or len(each.tags) > each.implicit:
+            stamping |= {op.key: op for op in each.stamping(new_stamps(ports, each), px_ms)}
+        if first:
+            stamping |= {get.key: get for get in each.reads[: each.implicit]}
     ops = (*first, *stamping.values())
     replies = await _write(ports, requests if first else (), ops) if ops else ()
     stamps = dict(zip(stamping, replies[len(first) :], strict=True))

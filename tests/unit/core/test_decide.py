@@ -230,7 +230,7 @@ def test_near_answers_until_the_refresh_is_due(rand: float) -> None:
 @example(stamps=CLEAN, header={}, now_ms=CREATED_MS + TTL_MS - 1, rand=0.01)
 def test_what_is_plainly_fresh_is_fresh(stamps: list[object], header: dict[str, int], now_ms: int, rand: float) -> None:
     raw = envelope(cost_us=10**9, **header)
-    entry = plainly_fresh(raw, stamps, NEEDS, SCHEMA, now_ms)
+    entry = plainly_fresh(raw, NEEDS.vector(stamps), NEEDS, SCHEMA, now_ms)
 
     found = classify(raw, stamps, NEEDS, schema=SCHEMA, now_ms=now_ms, rand=rand)
     assert entry is None or (found.state, found.entry) == (State.FRESH, entry)
@@ -239,7 +239,7 @@ def test_what_is_plainly_fresh_is_fresh(stamps: list[object], header: dict[str, 
 
 @pytest.mark.parametrize("raw", [None, b"", b"foreign", StoreRefused("WRONGTYPE", "no")])
 def test_what_is_no_entry_is_not_fresh(raw: object) -> None:
-    assert plainly_fresh(raw, CLEAN, NEEDS, SCHEMA, CREATED_MS) is None
+    assert plainly_fresh(raw, NEEDS.vector(CLEAN), NEEDS, SCHEMA, CREATED_MS) is None
 
 
 # --- early refresh -------------------------------------------------------------------------------------------------

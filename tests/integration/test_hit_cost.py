@@ -1,0 +1,58 @@
+"""How much work a hit is: calls of functions, Python's and C's, which nothing but a change of the code changes.
+
+A higher number than here needs its reason in the commit that raises it; a lower one is lowered.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import pytest
+
+from afresh import Cache
+from tests.support.servers import Server
+
+MOST = {"get": 90, "call": 114, "set": 184, "get_many, each of 100": 45}
+
+
+def calls_of(operation: Callable[[], object]) -> int:
+    """Count the calls that an operation makes, once it is warm."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    for _ in range(3):
+        operation()
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        operation()
+    finally:
+        sys.setprofile(before)
+    return calls - 2  # the operation itself, and the end of profiling
+
+
+@pytest.mark.parametrize("name", MOST)
+def test_a_hit_takes_no_more_work_than_it_did(valkey: Server, namespace: str, name: str) -> None:
+    with Cache(valkey.tcp_url, namespace=namespace, budget="10s") as cache:
+        keys = [f"key-{at}" for at in range(100)]
+        cache.set_many({key: {"id": 1} for key in keys})
+
+        @cache.memoize()
+        def function(user_id: int, *, lang: str = "en") -> dict[str, object]:
+            return {"id": user_id, "lang": lang}
+
+        operations: dict[str, Callable[[], object]] = {
+            "get": lambda: cache.get("key-1"),
+            "call": lambda: function(7),
+            "set": lambda: cache.set("key-1", {"id": 2}, ttl="5m"),
+            "get_many, each of 100": lambda: cache.get_many(keys),
+        }
+        calls = calls_of(operations[name]) // (100 if name.endswith("100") else 1)
+
+        print(f"{name}: {calls} calls")
+        assert calls <= MOST[name]
