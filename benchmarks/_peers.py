@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import Run
 
-__all__ = ["Peer", "clients", "memoized"]
+__all__ = ["Peer", "clients", "inside_the_process", "memoized"]
 
 _TTL_S = 300
 
@@ -49,6 +49,18 @@ def memoized(run: Run, value: object) -> Mapping[str, Callable[[], Any]]:
 
     profile(7)
     return {"dogpile.cache": lambda: profile(7)}
+
+
+def inside_the_process(function: Callable[[int], int]) -> dict[str, Callable[[int], int]]:
+    """Return a function that is memoized in the process by others, with a ttl and without coherence."""
+    found: dict[str, Callable[[int], int]] = {}
+    for package in ("cachebox", "cachetools"):
+        try:
+            module = importlib.import_module(package)
+        except ImportError:
+            continue
+        found[package] = module.cached(module.TTLCache(1000, _TTL_S))(function)
+    return found
 
 
 def _by_hand(package: str) -> Callable[[Run, object, bytes], Peer]:

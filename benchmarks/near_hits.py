@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from afresh import Cache, Near
 from afresh.testing import wait_until
 from benchmarks import Comparison, Run
+from benchmarks._peers import inside_the_process
 from benchmarks._rounds import Timed, interleave, timed, timed_tasks
 from benchmarks.keys import VALUE
 
@@ -88,6 +89,8 @@ def plain(run: Run, cache: Cache, runner: asyncio.Runner) -> Comparison:
         "afresh: cache.get": timed(lambda: cache.get("key")),
         "afresh: a dict, each its own": timed(lambda: record(7)),
     }
+    for name, theirs in inside_the_process(lambda n: 2 * n).items():
+        candidates[name] = timed(functools.partial(theirs, 7))
     aims = {"afresh: a function": 2, "afresh: a method": 5, "afresh: a coroutine function": 2.5, "afresh: cache.get": 3}
     return Comparison("near hit: an argument", interleave(candidates, run.rounds), aims=aims)
 
