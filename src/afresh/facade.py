@@ -41,6 +41,10 @@ class _Missing:
 MISSING: Final[Any] = _Missing()
 
 
+_PLAIN: Final = frozenset((str, int, float))  # not bool, which is refused
+_MOST_POLICIES: Final = 256
+
+
 class Defaults(NamedTuple):
     """A cache's own options, checked."""
 
@@ -78,6 +82,7 @@ class Facade:
         self._defaults = defaults
         self._again = again
         self._policy = Policy(defaults.ttl_ms)
+        self._policies: dict[str | float, Policy] = {}
         self._near = _NearKeys(self._keyed, engine) if engine.near is not None else None
 
     def __repr__(self) -> str:
@@ -236,8 +241,18 @@ class Facade:
         values = engine.values if kind is None else engine.codecs.values(kind)
         if isinstance(key, Key) and key.function:
             values = replace(values, dictionaries=engine.dictionaries(key.function.removeprefix(Namespace.function_tag(""))))
-        policy = self._policy if ttl is MISSING else Policy(self._ttl_ms(ttl))
+        policy = self._policy if ttl is MISSING else self._policy_of(ttl)
         return Request(namespace.names_of(key), needs, policy, values, "keys", namespace)
+
+    def _policy_of(self, ttl: Duration) -> Policy:
+        """Return the policy under a ttl. Programs have few of them: they are kept, by what they are written as."""
+        kept, is_plain = self._policies, ttl.__class__ in _PLAIN
+        policy = kept.get(ttl) if is_plain else None  # type: ignore[arg-type]  # text or a number: no timedelta
+        if policy is None:
+            policy = Policy(self._ttl_ms(ttl))
+            if is_plain and len(kept) < _MOST_POLICIES:
+                kept[ttl] = policy  # type: ignore[index]  # the same
+        return policy
 
     def _each_keyed(self, keys: Iterable[str]) -> dict[str, Request]:
         """Return the requests of `get_many`, by key."""

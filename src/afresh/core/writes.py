@@ -121,9 +121,8 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
     requests = [request for request, _ in pairs]
     ttl_ms = requests[0].policy.ttl_for(pairs[0][1])
     encoded = [request.values.encode(value) for request, value in pairs]
-    dropping = [Unlink(request.names.value, (request.names.lease,)) for request in requests]
     if ttl_ms == 0:
-        await _write(ports, requests, dropping)
+        await _write(ports, requests, _dropping(requests))
         return False
 
     guesses = [_guess(ports, request.needs) for request in requests]
@@ -144,9 +143,13 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
         changed = [each for each, guess in zip(values, guesses, strict=True) if each[2] is None or each[2] != guess]
         await _write(ports, requests, _putting(ports, changed, ttl_ms))
     except StoreRefused:  # a full server: what is there is not what was set
-        await _write(one_call(ports, ports.clock.ticks_us() - started_us), requests, dropping)
+        await _write(one_call(ports, ports.clock.ticks_us() - started_us), requests, _dropping(requests))
         raise
     return None not in vectors
+
+
+def _dropping(requests: Sequence[Request]) -> list[Op]:
+    return [Unlink(request.names.value, (request.names.lease,)) for request in requests]
 
 
 def _putting(ports: Ports, values: Iterable[tuple[Request, Encoded, bytes | None]], ttl_ms: int | None) -> list[Op]:

@@ -62,7 +62,7 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
         op: the operation.
         with_source: send a script by its source (EVAL), for a server that does not know its digest yet.
     """
-    if isinstance(op, Scan):
+    if op.__class__ is Scan:
         return ("SCAN", str(op.cursor), "MATCH", op.pattern, "COUNT", str(op.batch))
     head: tuple[Word, ...] | None = COMMANDS.get(op.__class__)
     if head is None:
