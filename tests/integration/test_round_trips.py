@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -153,3 +154,21 @@ async def test_a_follower_costs_nothing(subject: Subject, proxy: FaultProxy) -> 
         assert await asyncio.gather(leading, *following) == [1] * 51
 
     assert await counted(proxy, ask_together()) == 3
+
+
+async def test_reads_of_one_turn_that_are_alike_leave_as_one_and_a_cancelled_one_takes_nothing_from_the_others(
+    valkey: Server, namespace: str
+) -> None:
+    async with Cache(valkey.url, namespace=namespace, budget="10s").aio as cache:
+        await cache.set("k", [1])
+        valkey.command("CONFIG", "RESETSTAT")
+
+        reading = [asyncio.create_task(cache.get("k")) for _ in range(100)]
+        await asyncio.sleep(0)  # all of them have asked
+        reading[0].cancel()
+        got = await asyncio.gather(*reading, return_exceptions=True)
+
+        assert isinstance(got[0], asyncio.CancelledError)
+        assert got[1:] == [[1]] * 99
+        assert got[1] is not got[2], "each has a copy of its own"
+        assert valkey.command("INFO", "commandstats")["cmdstat_get"]["calls"] < 5
