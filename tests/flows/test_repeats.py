@@ -73,7 +73,7 @@ class _LosingStore:
     def __init__(self, world: RepeatingWorld, store: Any, kinds: Kinds) -> None:
         self._world, self._store, self._kinds = world, store, kinds
 
-    async def flight(self, batch: Sequence[ops.Op], /) -> list[Any]:
+    async def flight(self, batch: Sequence[ops.Op], /, spent_us: int = 0) -> list[Any]:
         world = self._world
         for kind in (each.__class__ for each in batch):
             if kind in self._kinds and kind not in world.lost:
@@ -83,8 +83,8 @@ class _LosingStore:
                 if again is None:
                     await pause()
                     raise StoreUnavailable("the connection was lost")
-                return await self._store.flight(again)
-        return await self._store.flight(batch)
+                return await self._store.flight(again, spent_us)
+        return await self._store.flight(batch, spent_us)
 
 
 Cast = Callable[[RepeatingWorld, Request], list[Actor]]
