@@ -27,6 +27,7 @@ _SETTINGS: Final = {
     "maxmemory": "6mb",
     "maxmemory-policy": "allkeys-random",
     "repl-diskless-sync-delay": "0",
+    "repl-backlog-size": "64kb",  # Valkey's default of 10 MB would leave a server that had a replica no room for keys
 }
 
 
