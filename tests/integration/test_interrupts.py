@@ -171,7 +171,7 @@ def _interrupt_at_every_line(cache: Cache, kind: str, step: int = 1) -> int:
             assert _in_thread(call, number) == [[number]]
         assert call(number) == [number]
         took_s = time.monotonic() - started
-        assert took_s < 2, f"after an interrupt in {interrupting.where} the calls took {took_s:.1f} s"
+        assert took_s < 4, f"after an interrupt in {interrupting.where} the calls took {took_s:.1f} s"
         assert not cache._engine._table._flights, interrupting.where
         if not interrupting.has_raised:
             return number

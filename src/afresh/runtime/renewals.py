@@ -76,21 +76,26 @@ class Renewals:
         """Renew it once it has lasted for a while: until then the task's own loop needs no thread."""
         import asyncio  # whoever has a task has loaded it
 
+        self._cancel(id(what))  # of one that was dropped, and whose number this one has
         later = asyncio.get_running_loop().call_later
         self._timers[id(what)] = later(what.renewed_every_ms / 2000, self._start_late, id(what), weakref.ref(what))
 
     def _start_late(self, number: int, reference: weakref.ref[Renewable]) -> None:
-        del self._timers[number]
+        self._timers.pop(number, None)
         if (what := reference()) is not None:
             self.start(what)
 
     def stop(self, what: Renewable) -> bool:
         """Let it end. Says whether it was held: a forked child holds nothing of its parent's."""
-        timer = self._timers.pop(id(what), None)
+        was_due = self._cancel(id(what))
+        with self._lock:
+            return self._held.pop(id(what), None) is not None or was_due
+
+    def _cancel(self, number: int) -> bool:
+        timer = self._timers.pop(number, None)
         if timer is not None:
             timer.cancel()
-        with self._lock:
-            return self._held.pop(id(what), None) is not None or timer is not None
+        return timer is not None
 
     def close(self) -> None:
         """End the thread, and wait for what it is about to send. What is still held lapses in time."""
