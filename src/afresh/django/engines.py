@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.core.signals import setting_changed
-from django.db import connections
 
 from afresh.codec.values import Codecs
 from afresh.core.keys import Namespace
@@ -36,6 +35,12 @@ def _close_all(*, setting: str, **_: Any) -> None:
             _ENGINES.popitem()[1].close()
 
 
+def _close_connections() -> None:
+    """Close the database connections that a computation behind its caller has opened in its thread: no request's end does."""
+    from django.db import connections  # who names this backend in settings need not use a database
+
+    connections.close_all()
+
+
 setting_changed.connect(_close_all, dispatch_uid="afresh.django.engines")
-# What is computed behind its callers has database connections of its own, which no request's end closes.
-after_each(connections.close_all)
+after_each(_close_connections)
