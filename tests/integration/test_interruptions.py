@@ -17,7 +17,7 @@ import pytest
 
 from afresh.core.ops import Get
 from afresh.core.restarts import ServerRun
-from afresh.errors import StoreError
+from afresh.errors import StoreError, StoreUnavailable
 from afresh.runtime.run_now import run_now
 from afresh.stores import aio, sync, wire
 from afresh.stores.address import parse_url
@@ -96,16 +96,25 @@ def interrupted(stocked: Server, interruption: Interruption, during: Callable[[A
     def promptly(work: Coroutine[Any, Any, list[BaseException | None]]) -> list[BaseException | None]:
         return loop.run_until_complete(asyncio.wait_for(work, PROMPT_S))
 
+    def served() -> None:
+        """Everybody gets their own values; on a busy machine, not all of them the first time in time."""
+        for _ in range(3):
+            errors = promptly(own_values(store))
+            if errors == [None] * len(KEYS):
+                return
+            assert all(error is None or (isinstance(error, StoreUnavailable) and error.is_timeout) for error in errors), errors
+        pytest.fail("nobody is served")
+
     try:
         working = loop.create_task(during(store))
         with interruption.armed(), suppress(KeyboardInterrupt):
             loop.run_until_complete(working)
-        assert promptly(own_values(store)) == [None] * len(KEYS)
+        served()
         loop.run_until_complete(asyncio.wait([working], timeout=PROMPT_S))
         assert working.done(), "somebody waits in vain"
         for error in working.result():
             assert isinstance(error, (StoreError, MemoryError, KeyboardInterrupt, NoneType)), repr(error)
-        assert promptly(own_values(store)) == [None] * len(KEYS)
+        served()
     finally:
         loop.run_until_complete(store.aclose())
         loop.run_until_complete(loop.shutdown_asyncgens())
