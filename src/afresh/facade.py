@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any, Final, NamedTuple, Self, final
 
 from afresh.codec.values import SignedPickle, check_codec
@@ -180,9 +179,8 @@ class Facade:
             early_refresh=flag("early_refresh", early_refresh),
             jitter=JITTER,
         )
-        return memoized(
-            self._engine, Options(policy, tags, key, listed("ignore", ignore), name, version, codec, near, share, capture, result_tags)
-        )
+        options = Options(policy, tags, key, listed("ignore", ignore), name, version, codec, near, share, capture, result_tags)
+        return memoized(self._engine, options.checked())
 
     @names_nearest_option
     def memoize_many(
@@ -208,7 +206,7 @@ class Facade:
         """
         stale_ttl_ms = self._stale_ttl_ms(stale_ttl)
         policy = Policy(self._ttl_ms(ttl), stale_ttl_ms, refresh_wait_ms=_refresh_wait_ms(MISSING, stale_ttl_ms), jitter=JITTER)
-        return memoized_many(self._engine, Options(policy, tags, name=name, version=version))
+        return memoized_many(self._engine, Options(policy, tags, name=name, version=version).checked())
 
     def bypass(self) -> AbstractContextManager[None]:
         """Compute without reading or storing, in this thread or task and what it starts. Invalidations still work."""
@@ -240,7 +238,7 @@ class Facade:
             needs = needs_of(namespace, function, _checked_tags(listed("tags", tags)))
         values = engine.values if kind is None else engine.codecs.values(kind)
         if isinstance(key, Key) and key.function:
-            values = replace(values, dictionaries=engine.dictionaries(key.function.removeprefix(Namespace.function_tag(""))))
+            values = values.with_dictionaries(engine.dictionaries(key.function.removeprefix(Namespace.function_tag(""))))
         policy = self._policy if ttl is MISSING else self._policy_of(ttl)
         return Request(namespace.names_of(key), needs, policy, values, "keys", namespace)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from afresh.codec.values import SignedPickle
 from afresh.core.canonical import render
@@ -27,8 +26,7 @@ from afresh.wrapper import Generator, Spelling
 __all__ = ["Function", "Options", "checked_name", "imitate", "is_coroutine_function", "refuse_uncacheable"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Options:
+class Options(NamedTuple):
     """What `memoize` was told, checked.
 
     Raises:
@@ -48,7 +46,12 @@ class Options:
     result_tags: Callable[[Any], Iterable[str]] | None = None
     reads_near: bool = True
 
-    def __post_init__(self) -> None:
+    def checked(self) -> Options:
+        """Return them, if they can be, whatever the function.
+
+        Raises:
+            ConfigurationError: for one that cannot.
+        """
         if self.key is not None and not callable(self.key):
             msg = f"key={self.key!r} must be a function of the call's arguments, whose result stands for them: key=lambda user: user.id."
             raise ConfigurationError(msg)
@@ -61,6 +64,7 @@ class Options:
         if not isinstance(self.version, (int, str)):
             msg = f"version={self.version!r} must be a whole number or text: change it when the function's meaning changes."
             raise ConfigurationError(msg)
+        return self
 
 
 def checked_name(name: str | None) -> str | None:
@@ -94,7 +98,7 @@ class Function:
         self.identity = function_id(self.name, options.version)
         self.tag = Namespace.function_tag(self.identity)
         self.is_async = is_coroutine_function(fn)
-        self.values = replace(engine.codecs.returned_by(fn, options.codec), dictionaries=engine.dictionaries(self.identity))
+        self.values = engine.codecs.returned_by(fn, options.codec).with_dictionaries(engine.dictionaries(self.identity))
         spelling = Spelling(fn)
         self._parameters = tuple(spelling.positions)
         self._kept = self._keep(options.ignore)
@@ -152,7 +156,7 @@ class Function:
 
     def under(self, **changes: Any) -> Function:
         """Return the same function under changed options."""
-        return Function(self.engine, self.fn, replace(self.options, name=self.name, **changes))
+        return Function(self.engine, self.fn, self.options._replace(name=self.name, **changes))
 
     def key(self, values: tuple[Any, ...]) -> Key:
         """Return the id of the call with these arguments."""

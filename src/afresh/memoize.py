@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
 from operator import methodcaller
 from types import MethodType
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
@@ -128,7 +127,7 @@ class _Handle:
         function = self._function
         changes: dict[str, Any] = {} if read is None else {"reads_near": read == "near"}
         if wait is not None:
-            changes["policy"] = replace(function.policy, wait_ms=duration_ms(wait, what="wait"))
+            changes["policy"] = function.policy._replace(wait_ms=duration_ms(wait, what="wait"))
         if not changes:
             return self
         again = _make(function.under(**changes), self._method)

@@ -7,7 +7,7 @@ pushes had all been delivered to its process before it began, and those that its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -100,7 +100,7 @@ class NearWorld(World):
         tier._new = lambda max_age_s: _generation(variant, max_age_s)
         tier.begin()
         tier.extend(BOUND_S)
-        ports = replace(self.process(), near=variant.access(tier, lambda: self.clock.now / 1000))
+        ports = self.process().but(near=variant.access(tier, lambda: self.clock.now / 1000))
         self.ears[id(ports.flights.table)] = Ear(tier, heard=self.sent)
         self.with_near.append(ports)
         return ports
@@ -164,7 +164,7 @@ class NearWorld(World):
         self.called |= bit
         if self.variant.drops_before and ports.near is not None:
             ports.near.drop([wanted.names.value if kind == "key" else STAMPS[kind]])
-            ports = replace(ports, near=None)
+            ports = ports.but(near=None)
         if kind == "put":
             await writes.put(ports, wanted, self.called)
         elif kind == "end":

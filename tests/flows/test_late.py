@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,12 +25,12 @@ class Late:
     def __init__(self, world: World, kind: str) -> None:
         self.world = world
         self.withheld: dict[str, Any] = {}
-        self.ports = replace(world.process(), withheld=self.withheld)
+        self.ports = world.process().but(withheld=self.withheld)
         self._targets = [Target(NAMES, FUNCTION.key) if kind == "key" else Target(None, STAMPS[kind])]
         self._bit = world._bit()
 
     def another_thread(self) -> Ports:
-        return replace(self.world.process(like=self.ports), withheld=self.withheld)
+        return self.world.process(like=self.ports).but(withheld=self.withheld)
 
     async def invalidate(self, *, forgets_early: bool = False) -> None:
         self.world.called |= self._bit
@@ -42,7 +41,7 @@ class Late:
         await pause()
         if forgets_early:
             self.withheld.clear()
-        done, _ = await replay(replace(self.world.process(replies=False)), list(lates.values()))
+        done, _ = await replay(self.world.process(replies=False).but(), list(lates.values()))
         assert done
         self.withheld.clear()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
@@ -39,7 +38,7 @@ class LateWorld(NearWorld):
 
     def hearing_process(self) -> Ports:
         clock = Hearing(self)
-        clock.ports = replace(self.near_process(), clock=clock)
+        clock.ports = self.near_process().but(clock=clock)
         return clock.ports
 
     async def late_invalidator(self) -> None:

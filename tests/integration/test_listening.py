@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from afresh.core.keys import Namespace, watched
-from afresh.core.ports import Beat, Pushed
+from afresh.core.listening import Beat, Pushed
 from afresh.core.restarts import ServerRun
 from afresh.errors import StoreRefused, StoreUnavailable, TrackingRefused
 from afresh.stores.address import parse_url

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from afresh.codec.compression import compress, decompress
 from afresh.codec.dictionaries import Dictionaries
@@ -28,7 +27,6 @@ FOREIGN: Final = 128
 _TREATED: Final = Flag.SIGNED | Flag.COMPRESSED
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CodecValues:
     """What turns the values of one function, or of one cache, into entries.
 
@@ -39,15 +37,21 @@ class CodecValues:
         dictionaries: of the function whose values these are.
     """
 
-    codec: Codec
-    signer: Signer | None = None
-    max_bytes: int = MAX_VALUE_BYTES
-    dictionaries: Dictionaries | None = None
-    # The codec byte of payloads that the codec decodes as they are; -1: there are none.
-    _untreated: int = field(init=False, repr=False, compare=False)
+    __slots__ = ("_untreated", "codec", "dictionaries", "max_bytes", "signer")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_untreated", self.codec.codec_id if self.signer is None else -1)
+    def __init__(
+        self, codec: Codec, signer: Signer | None = None, max_bytes: int = MAX_VALUE_BYTES, dictionaries: Dictionaries | None = None
+    ) -> None:
+        self.codec = codec
+        self.signer = signer
+        self.max_bytes = max_bytes
+        self.dictionaries = dictionaries
+        # The codec byte of payloads that the codec decodes as they are; -1: there are none.
+        self._untreated = codec.codec_id if signer is None else -1
+
+    def with_dictionaries(self, dictionaries: Dictionaries) -> CodecValues:
+        """Return the same for the values of one function."""
+        return CodecValues(self.codec, self.signer, self.max_bytes, dictionaries)
 
     @property
     def schema(self) -> int:
@@ -175,8 +179,7 @@ class SignedPickle:
         return CodecValues(PickleCodec(), self._signer, max_bytes)
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Codecs:
+class Codecs(NamedTuple):
     """How a cache encodes: by its own codec or the default one, for a type or for any value.
 
     Attributes:

@@ -7,7 +7,6 @@ compute takes, and waiting for somebody else's, does not count.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from afresh.core.ops import Op
@@ -46,7 +45,7 @@ class _CallStore:
 def one_call(ports: Ports, spent_us: int = 0) -> Ports:
     """Return ports whose flights share one budget, of which so much is spent. What they spend is no concern of `ports`."""
     store = ports.store
-    return replace(ports, store=_CallStore(store.store if isinstance(store, _CallStore) else store, ports.clock, spent_us))
+    return ports.but(store=_CallStore(store.store if isinstance(store, _CallStore) else store, ports.clock, spent_us))
 
 
 def spent_us(ports: Ports) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from afresh.core.budget import one_call
@@ -35,7 +34,6 @@ __all__ = [
 ]
 
 
-@dataclass(slots=True, weakref_slot=True, eq=False)
 class Claim:
     """The duty to compute.
 
@@ -59,19 +57,50 @@ class Claim:
     renewed_every_ms: ClassVar[int] = LEASE_RENEWAL_MS
     renewed_for_ms: ClassVar[int] = LONGEST_COMPUTE_MS
 
-    request: Request
-    flight: Flight | None
-    mark: bytes | None
-    vector: bytes | None
-    started_us: int
-    token: Any = None
-    kept: Entry | None = None
-    is_left: bool = False
-    lost: deque[Op] | None = None
-    captured: Captured | None = None
-    reader: Captured | None = None
-    spent_us: int = 0
-    replaces: bool = False
+    __slots__ = (
+        "__weakref__",
+        "captured",
+        "flight",
+        "is_left",
+        "kept",
+        "lost",
+        "mark",
+        "reader",
+        "replaces",
+        "request",
+        "spent_us",
+        "started_us",
+        "token",
+        "vector",
+    )
+
+    def __init__(
+        self,
+        request: Request,
+        flight: Flight | None,
+        mark: bytes | None,
+        vector: bytes | None,
+        started_us: int,
+        token: Any = None,
+        kept: Entry | None = None,
+        *,
+        lost: deque[Op] | None = None,
+        spent_us: int = 0,
+        replaces: bool = False,
+    ) -> None:
+        self.request = request
+        self.flight = flight
+        self.mark = mark
+        self.vector = vector
+        self.started_us = started_us
+        self.token = token
+        self.kept = kept
+        self.is_left = False
+        self.captured: Captured | None = None
+        self.reader: Captured | None = None
+        self.spent_us = spent_us
+        self.replaces = replaces
+        self.lost = lost
 
     def renewal(self) -> Sequence[Extend]:
         """Return what lets its lease live on, if it is still ours."""
@@ -103,17 +132,19 @@ class Behind(NamedTuple):
     wait_ms: int
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Result:
     """What became of a claim: a value, or, with `negative_ttl_ms`, the description of an exception to keep for that long."""
 
-    claim: Claim
-    value: Any
-    negative_ttl_ms: int | None = None
-    ttl_ms: int | None = 0
-    envelope: bytes | None = None
-    proven: bool = False
-    alone: bool = False
+    __slots__ = ("alone", "claim", "envelope", "negative_ttl_ms", "proven", "ttl_ms", "value")
+
+    def __init__(self, claim: Claim, value: Any, negative_ttl_ms: int | None = None) -> None:
+        self.claim = claim
+        self.value = value
+        self.negative_ttl_ms = negative_ttl_ms
+        self.ttl_ms: int | None = 0
+        self.envelope: bytes | None = None
+        self.proven = False
+        self.alone = False
 
     @property
     def is_storable(self) -> bool:

@@ -13,8 +13,7 @@ What a caller gets, by the age of the entry (`core/decide.py` names the states):
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from afresh.core.units import MAX_TTL_MS
 
@@ -65,8 +64,7 @@ JITTER: Final = 0.05
 BACKOFF_MS: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """What holds for the entries of one function, or of one call.
 
     Attributes:

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from afresh.core.envelope import Entry
 from afresh.core.ops import Op
 from afresh.core.policy import LEASE_MS
 from afresh.core.stamps import Remembered
-from afresh.errors import StoreRefused
 
 if TYPE_CHECKING:
     from afresh.core.late import Invalidations
     from afresh.core.reads import Hit, Request
 
 __all__ = [
-    "Beat",
     "Clock",
     "Codec",
     "Duty",
@@ -27,11 +25,9 @@ __all__ = [
     "Events",
     "Flight",
     "Flights",
-    "Line",
     "Near",
     "Outcome",
     "Ports",
-    "Pushed",
     "Seat",
     "Store",
     "Values",
@@ -67,46 +63,6 @@ class Clock(Protocol):
 
     async def sleep_ms(self, duration_ms: float, /) -> None:
         """Let that much time pass."""
-        ...
-
-
-class Pushed(NamedTuple):
-    """The server says that these names have changed; None: any may have."""
-
-    names: Sequence[str] | None
-
-
-class Beat(NamedTuple):
-    """The server answers a beat: done, or refused."""
-
-    refusal: StoreRefused | None
-
-
-class Line(Protocol):
-    """A connection on which the server pushes what changes. Used by one thread, but for `wake`.
-
-    Raises:
-        StoreError: once it is lost.
-    """
-
-    def beat(self) -> None:
-        """Send a heartbeat."""
-        ...
-
-    def hear(self, timeout_s: float, /) -> Sequence[Pushed | Beat]:
-        """Return what the server has said, in its order; nothing after that time."""
-        ...
-
-    def wake(self) -> None:
-        """End the connection from any thread: who hears is told that it is lost."""
-        ...
-
-    def close(self) -> None:
-        """Close it."""
-        ...
-
-    def leave(self) -> None:
-        """Close a forked child's copy, without a word to the server."""
         ...
 
 
@@ -356,7 +312,6 @@ def _no_chance() -> float:
     return 1.0
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Ports:
     """Everything a flow needs, bundled.
 
@@ -374,18 +329,38 @@ class Ports:
         invalidations: who repeats those; None if nobody does.
     """
 
-    store: Store
-    clock: Clock
-    flights: Flights
-    events: Events
-    token: Callable[[int], bytes]
-    lease_ms: int = LEASE_MS
-    near: Near | None = None
-    rand: Callable[[], float] = _no_chance
-    lost: deque[Op] = field(default_factory=deque)
-    remembered: Remembered = field(default_factory=Remembered)
-    withheld: Mapping[str, object] = field(default_factory=dict)
-    invalidations: Invalidations | None = None
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        flights: Flights,
+        events: Events,
+        token: Callable[[int], bytes],
+        lease_ms: int = LEASE_MS,
+        near: Near | None = None,
+        *,
+        rand: Callable[[], float] = _no_chance,
+        lost: deque[Op] | None = None,
+        remembered: Remembered | None = None,
+        withheld: Mapping[str, object] = MappingProxyType({}),
+        invalidations: Invalidations | None = None,
+    ) -> None:
+        self.store = store
+        self.clock = clock
+        self.flights = flights
+        self.events = events
+        self.token = token
+        self.lease_ms = lease_ms
+        self.near = near
+        self.rand = rand
+        self.lost = deque() if lost is None else lost
+        self.remembered = remembered or Remembered()
+        self.withheld = withheld
+        self.invalidations = invalidations
+
+    def but(self, **changes: Any) -> Ports:
+        """Return the same with some of them changed."""
+        return Ports(**(vars(self) | changes))
 
     def take_lost(self) -> list[Op]:
         """Return what is in `lost` and empty it. Others may do so at the same time."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar, final
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar, final
 
 if TYPE_CHECKING:
     from afresh.core.locks import Holding
@@ -13,8 +12,7 @@ __all__ = ["Entry", "Explanation", "Lease", "Receipt"]
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What an invalidation did.
 
     Attributes:
@@ -28,8 +26,7 @@ class Receipt:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Entry(Generic[R]):
+class Entry(NamedTuple, Generic[R]):
     """What is stored for a call, as `peek` shows it.
 
     Attributes:
@@ -66,6 +63,5 @@ class Lease:
         return self._holding.is_lost
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """What `Cache.explain` says about a key, which this version does not have yet."""

@@ -11,7 +11,6 @@ with the old fence, and a table is begun anew by whoever comes first (table_star
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from afresh.core.budget import one_call, spent_us
@@ -60,21 +59,22 @@ class Table(NamedTuple):
         return blake2b(repr((self.first, self.base, bool(self.max_bytes))).encode(), digest_size=_ID_BYTES).digest()
 
 
-@dataclass(slots=True)
-class Row:
+class Row(NamedTuple):
     """A value that was in the table."""
 
     value: Any
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Resume:
     """Where to go on from: `previous` are the values before row `row`, nearest first. Without a fence nothing may be written."""
 
-    row: int
-    previous: list[Any]
-    fence: bytes | None
-    flight: Flight | None = None
+    __slots__ = ("fence", "flight", "previous", "row")
+
+    def __init__(self, row: int, previous: list[Any], fence: bytes | None) -> None:
+        self.row = row
+        self.previous = previous
+        self.fence = fence
+        self.flight: Flight | None = None
 
 
 def pack_row(values: Values, value: object) -> bytes:
@@ -225,17 +225,19 @@ async def _begin(ports: Ports, table: Table, seen: bytes) -> Resume | None:
     return from_base(table, fence) if now == fence else None
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Growth:
     """Rows that were computed and are to be written, under the fence that they were computed from."""
 
-    table: Table
-    first: int
-    fence: bytes | None
-    written_us: int
-    rows: list[bytes] = field(default_factory=list)
-    size: int = 0
-    is_over: bool = False
+    __slots__ = ("fence", "first", "is_over", "rows", "size", "table", "written_us")
+
+    def __init__(self, table: Table, first: int, fence: bytes | None, written_us: int) -> None:
+        self.table = table
+        self.first = first
+        self.fence = fence
+        self.written_us = written_us
+        self.rows: list[bytes] = []
+        self.size = 0
+        self.is_over = False
 
     def add(self, value: object, now_us: int) -> bool:
         """Keep the next row. True if it is time to write.

@@ -23,7 +23,6 @@ lives, unless it marks again right before COMMIT.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from afresh.core.budget import one_call
@@ -40,7 +39,6 @@ __all__ = ["Transaction", "begin", "end", "mark", "new_transaction"]
 _ID_BYTES = 8
 
 
-@dataclass(slots=True, weakref_slot=True, eq=False)
 class Transaction:
     """Writes that are under way.
 
@@ -52,9 +50,12 @@ class Transaction:
     renewed_every_ms: ClassVar[int] = MARK_RENEWAL_MS
     renewed_for_ms: ClassVar[None] = None
 
-    id: bytes
-    tags: tuple[Tag, ...] = ()
-    is_open: bool = True
+    __slots__ = ("__weakref__", "id", "is_open", "tags")
+
+    def __init__(self, identity: bytes) -> None:
+        self.id = identity
+        self.tags: tuple[Tag, ...] = ()
+        self.is_open = True
 
     def renewal(self) -> Sequence[Mark]:
         """Return what sets all its marks again."""

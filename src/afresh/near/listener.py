@@ -22,7 +22,8 @@ from math import inf
 from typing import Protocol
 
 from afresh.core.heartbeat import Heartbeat, next_pause_s, pause_s
-from afresh.core.ports import Beat, Events, Line
+from afresh.core.listening import Beat, Line
+from afresh.core.ports import Events
 from afresh.errors import StoreUnavailable, TrackingRefused
 from afresh.near.clock import now_s
 

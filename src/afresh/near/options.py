@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import final
 
 from afresh.core.suggest import names_nearest_option
@@ -16,7 +15,6 @@ _SHORTEST_MS = 50
 
 
 @final
-@dataclass(frozen=True, slots=True, init=False)
 class Near:
     """What the near tier of a cache may keep in this process, and how old it may get: ``Cache(near=Near(max_bytes="64MiB"))``.
 
@@ -33,21 +31,22 @@ class Near:
         ConfigurationError: for what is out of these bounds.
     """
 
-    max_bytes: int
-    max_entries: int
-    max_stale_ms: int
+    __slots__ = ("max_bytes", "max_entries", "max_stale_ms")
 
     @names_nearest_option
     def __init__(self, *, max_bytes: Size = "64MiB", max_entries: int = 100_000, max_stale: Duration = "2s") -> None:
         if not isinstance(max_entries, int) or isinstance(max_entries, bool) or max_entries < 1:
             msg = f"max_entries={max_entries!r} must be a whole number from 1 up. Leave near= out for no near tier."
             raise ConfigurationError(msg)
-        object.__setattr__(self, "max_entries", max_entries)
-        object.__setattr__(self, "max_bytes", size_bytes(max_bytes, what="max_bytes"))
-        object.__setattr__(self, "max_stale_ms", duration_ms(max_stale, what="max_stale"))
+        self.max_entries = max_entries
+        self.max_bytes = size_bytes(max_bytes, what="max_bytes")
+        self.max_stale_ms = duration_ms(max_stale, what="max_stale")
         if not self.max_bytes:
             msg = f"max_bytes={max_bytes!r} must be more than 0. Leave near= out for no near tier."
             raise ConfigurationError(msg)
         if self.max_stale_ms < _SHORTEST_MS:
             msg = f"max_stale={max_stale!r} must be at least 50 ms: so long may an invalidation by another process go unseen."
             raise ConfigurationError(msg)
+
+    def __repr__(self) -> str:
+        return f"Near(max_bytes={self.max_bytes}, max_entries={self.max_entries}, max_stale='{self.max_stale_ms}ms')"

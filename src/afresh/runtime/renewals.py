@@ -12,7 +12,6 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from afresh.core.policy import LEASE_RENEWAL_MS
@@ -26,14 +25,16 @@ if TYPE_CHECKING:
 __all__ = ["Renewals"]
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class _Held:
     """Something to renew, how often, when next, and until when at all, s."""
 
-    what: weakref.ref[Renewable]
-    period: float
-    due: float
-    until: float | None
+    __slots__ = ("due", "period", "until", "what")
+
+    def __init__(self, what: weakref.ref[Renewable], period: float, due: float, until: float | None) -> None:
+        self.what = what
+        self.period = period
+        self.due = due
+        self.until = until
 
 
 class Renewals:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from afresh.core.breaker import Breaker
 from afresh.core.keys import Namespace
-from afresh.core.ports import Line, Store
+from afresh.core.listening import Line
+from afresh.core.ports import Store
 from afresh.core.restarts import ServerRun
 from afresh.errors import StoreUnavailable
 from afresh.stores.address import Address, parse_url

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 from hiredis import ProtocolError, PushNotification, Reader, ReplyError, pack_command
 
 from afresh.core.keys import Namespace, Watched, watched
+from afresh.core.listening import Beat, Pushed
 from afresh.core.ops import Bump
-from afresh.core.ports import Beat, Pushed
 from afresh.core.restarts import ServerRun, run_id_of
 from afresh.core.stamps import STAMP_BYTES
 from afresh.errors import TrackingRefused

@@ -9,8 +9,8 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import FrameType
+from types import FrameType, MappingProxyType
+from typing import NamedTuple
 
 from afresh.errors import UncachedWarning
 
@@ -22,8 +22,7 @@ _PASSED_OVER = (__file__.removesuffix("telemetry/counters.py"), "<afresh ", os._
 _QUIET_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionStats:
+class FunctionStats(NamedTuple):
     """What happened to one function's calls in this process, since it began.
 
     Attributes:
@@ -39,10 +38,10 @@ class FunctionStats:
 
     hits: int = 0
     stale_hits: int = 0
-    misses: Mapping[str, int] = field(default_factory=dict)
+    misses: Mapping[str, int] = MappingProxyType({})
     computes: int = 0
     compute_s: float = 0.0
-    not_stored: Mapping[str, int] = field(default_factory=dict)
+    not_stored: Mapping[str, int] = MappingProxyType({})
     near_hits: int = 0
     failures: int = 0
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from afresh.core import flows, ops
@@ -33,7 +31,7 @@ class NearWorld(Scripted):
         self.tier.begin()
         self.tier.extend(1e12)
         self.hears = True
-        self.ports = replace(self.ports, near=NearAccess(self.tier, lambda: self.now / 1000))
+        self.ports = self.ports.but(near=NearAccess(self.tier, lambda: self.now / 1000))
 
     @property
     def generation(self) -> Generation:
@@ -106,7 +104,7 @@ def test_stamps_that_are_held_are_not_asked_for(world: NearWorld) -> None:
 def test_an_entry_that_differs_from_a_stamp_held_is_read_again_with_all_stamps(world: NearWorld) -> None:
     world.compute(a_request("f:f:1"), 1)
     world.hears = False
-    others = replace(world.ports, near=None)
+    others = world.ports.but(near=None)
     run_now(invalidate(others, [Target(None, FUNCTION.key)]))
     claim = run_now(flows.obtain(others, a_request("f:f:2")))
     run_now(flows.commit(others, claim, 2))
@@ -230,7 +228,7 @@ def test_a_mark_that_is_heard_late_is_enough(late: NearWorld) -> None:
 
 
 def test_without_a_near_tier_nothing_is_proven(late: NearWorld) -> None:
-    late.ports = replace(late.ports, near=None)
+    late.ports = late.ports.but(near=None)
 
     late.compute(late_request(), "value")
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from afresh.core import flows, ops
@@ -102,7 +100,7 @@ def test_a_refresh_under_a_dirty_tag_leaves_no_lease(world: Scripted) -> None:
 
 def test_several_tags_are_marked_and_ended_in_one_round_trip(world: Scripted) -> None:
     flights: list[int] = []
-    world.ports = replace(world.ports, store=Counting(world, flights))
+    world.ports = world.ports.but(store=Counting(world, flights))
 
     run_now(end(world.ports, marked(world, A, B)))
 
@@ -200,7 +198,7 @@ def test_what_this_process_holds_under_the_tags_is_dropped_at_once(world: Script
         def drop(self, names):
             dropped.append(list(names))
 
-    world.ports = replace(world.ports, near=Near())
+    world.ports = world.ports.but(near=Near())
 
     transaction = marked(world, A, B)
     assert dropped == [[A.key, B.key]] * 2, "before the mark is sent, and what was read meanwhile after it"
@@ -224,7 +222,7 @@ class Invalidations:
 def test_tags_whose_marks_could_not_be_ended_are_invalidated_later(world: Scripted) -> None:
     """Where the server was away, they may have lapsed before COMMIT. What it has is noted, too, in case that it loses it."""
     told = Invalidations()
-    world.ports = replace(world.ports, invalidations=told)
+    world.ports = world.ports.but(invalidations=told)
 
     run_now(end(world.ports, marked(world, A)))
     transaction = marked(world, A, B)
