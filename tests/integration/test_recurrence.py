@@ -285,11 +285,12 @@ def test_foreign_data_under_the_name_is_replaced(valkey: Server, namespace: str)
 
 
 def test_without_a_server_the_value_is_computed(namespace: str) -> None:
-    factorial = factorial_of(Cache("unix:///nowhere/socket", namespace=namespace))
+    with Cache("unix:///nowhere/socket", namespace=namespace) as cache:
+        factorial = factorial_of(cache)
 
-    assert factorial(20) == math.factorial(20)
-    assert factorial.known() == 0
-    assert not factorial.invalidate_all().applied
+        assert factorial(20) == math.factorial(20)
+        assert factorial.known() == 0
+        assert not factorial.invalidate_all().applied
 
 
 GROW = """
