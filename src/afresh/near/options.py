@@ -48,5 +48,14 @@ class Near:
             msg = f"max_stale={max_stale!r} must be at least 50 ms: so long may an invalidation by another process go unseen."
             raise ConfigurationError(msg)
 
+    def __eq__(self, other: object) -> bool:
+        return self._bounds() == other._bounds() if isinstance(other, Near) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._bounds())
+
+    def _bounds(self) -> tuple[int, int, int]:
+        return self.max_bytes, self.max_entries, self.max_stale_ms
+
     def __repr__(self) -> str:
         return f"Near(max_bytes={self.max_bytes}, max_entries={self.max_entries}, max_stale='{self.max_stale_ms}ms')"
