@@ -13,7 +13,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest fuzz coverage chaos failures check fix docs bench clean
+.PHONY: help demo test test-all test-oldest fuzz coverage chaos failures check fix docs bench guard clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -69,6 +69,9 @@ docs: $(VENV)/.ready-dev ## build the documentation into site/
 
 bench: $(VENV)/.ready-dev ## measure against the floor and the peers
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
+
+guard: $(VENV)/.ready-dev ## count the machine instructions of a hit, and compare with the baseline: ARGS=--write for a new one
+	@$(VENV)/bin/python scripts/guard.py $(ARGS)
 
 clean: ## remove everything that was built, the environments too
 	rm -rf .venv .venv-* .venv*.lock .venv*.log .venv*.txt site build dist .coverage* .*_cache .hypothesis
