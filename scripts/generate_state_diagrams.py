@@ -1,6 +1,6 @@
-"""Write docs/explanation/states.md by trying what the code does in each state that it can get into.
+"""Write docs/explanation/states.md and its drawings by trying what the code does in each state that it can get into.
 
-``python scripts/generate_state_diagrams.py`` after a change of these; a test fails until it was done. No diagram is drawn by hand: a
+``python -m scripts.generate_state_diagrams`` after a change of these; a test fails until it was done. No diagram is drawn by hand: a
 machine of production is taken through every event from every state that it reaches, and asked where it is.
 """
 
@@ -24,6 +24,7 @@ from afresh.runtime.callers import Caller
 from afresh.runtime.flights import Flight, FlightTable, Seat
 from afresh.runtime.run_now import run_now
 from afresh.stores.memory import MemoryStore
+from scripts.chart import Arrows, drawn
 
 PAGE = Path(__file__).parent.parent / "docs/explanation/states.md"
 
@@ -33,26 +34,27 @@ TEXT = """\
 <!-- Written by scripts/generate_state_diagrams.py, which tries the code of src/afresh: change that, then run it. -->
 
 What entries, leases, tags, flights, the near tier and the breaker can be in, and what takes them from one state to the next. Every arrow
-was found by taking the code of production there. [Consistency](consistency.md) says why.
+was found by taking the code of production there: it leads from the state at its dot to the one at its tip, on what is written above it.
+Everything begins in the first state. [Consistency](consistency.md) says why.
 
 ## An entry's freshness
 
 By `afresh.core.decide.classify`. An entry whose stamps differ is a miss, whatever its age.
 
-{freshness}
+![An entry's freshness: its states and what leads from one to another](states/freshness.svg)
 
 ## The lease on an entry
 
 As one claim sees it, with the operations of the store (`afresh/scripts`). Only *ours* lets our commit store anything.
 
-{lease}
+![The lease on an entry: its states and what leads from one to another](states/lease.svg)
 
 ## A tag under transactions
 
 By the scripts `mark`, `end`, `bump` and `stamp`; A and B are two transactions. Nothing under a dirty tag is served or stored. Whatever
 leads back to *clean* brings a new stamp. The eviction of a dirty tag's stamp alone is on no arrow: it stays dirty.
 
-{tag}
+![A tag under transactions: its states and what leads from one to another](states/tag.svg)
 
 ## Who shares a flight
 
@@ -64,13 +66,13 @@ A caller that takes a seat in a computation of its process (`afresh.runtime.flig
 
 By `afresh.near`. Only *serving* serves.
 
-{near}
+![A generation of the near tier: its states and what leads from one to another](states/near.svg)
 
 ## The breaker
 
 By `afresh.core.breaker`, one for each server.
 
-{breaker}
+![The breaker: its states and what leads from one to another](states/breaker.svg)
 """
 
 Event: TypeAlias = Callable[[Any], object]
@@ -110,19 +112,6 @@ def explored(machine: Machine) -> dict[tuple[str, str], list[str]]:
             if reached != state:
                 arrows.setdefault((state, reached), []).append(event)
     return arrows
-
-
-def drawn(arrows: Mapping[tuple[str, str], Sequence[str]]) -> str:
-    """Return a diagram that Markdown viewers draw, and people can read where they do not."""
-    names = list(dict.fromkeys(name for arrow in arrows for name in arrow))
-    lines = [f'    state "{name}" as {_word(name)}' for name in names if _word(name) != name]
-    lines += [f"    [*] --> {_word(names[0])}"]
-    lines += [f"    {_word(one)} --> {_word(other)}: {', '.join(events)}" for (one, other), events in arrows.items()]
-    return "\n".join(["```mermaid", "stateDiagram-v2", *lines, "```"])
-
-
-def _word(name: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in name)
 
 
 # ---- the breaker: time goes on in steps of a second, its longest pause
@@ -379,14 +368,16 @@ def _shared(came: str, how: Mapping[str, Any]) -> str:
     return "shares the value" if seat.outcome.envelope is not None else "looks for itself"
 
 
-def render() -> str:
-    """Return the page."""
-    machines = {"breaker": BREAKER, "lease": LEASE, "tag": TAG, "near": NEAR}
-    return TEXT.format(
-        freshness=drawn(freshness()), flight=flight(), **{name: drawn(explored(machine)) for name, machine in machines.items()}
-    )
+def render() -> dict[Path, str]:
+    """Return the page and its drawings, by where they belong."""
+    arrows: dict[str, Arrows] = {"freshness": freshness()}
+    arrows |= {name: explored(machine) for name, machine in {"breaker": BREAKER, "lease": LEASE, "tag": TAG, "near": NEAR}.items()}
+    drawings = {PAGE.with_suffix("") / f"{name}.svg": drawn(name, arrows[name]) for name in arrows}
+    return {PAGE: TEXT.format(flight=flight()), **drawings}
 
 
 if __name__ == "__main__":
-    PAGE.write_text(render())
-    print(PAGE)
+    for path, text in render().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        print(path)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from scripts.generate_state_diagrams import BREAKER, LEASE, NEAR, PAGE, TAG, explored, render
+from scripts.generate_state_diagrams import BREAKER, LEASE, NEAR, TAG, explored, render
 
 
 def test_the_diagrams_are_up_to_date() -> None:
-    assert PAGE.read_text() == render(), "run: python scripts/generate_state_diagrams.py"
+    for path, text in render().items():
+        assert path.read_text() == text, "run: python -m scripts.generate_state_diagrams"
 
 
 def test_only_a_claim_gives_us_the_lease() -> None:
