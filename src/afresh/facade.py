@@ -20,7 +20,8 @@ from afresh.errors import ConfigurationError, NotAvailable
 from afresh.function import Options
 from afresh.many import MemoizeMany, memoized_many
 from afresh.memoize import Memoize, memoized
-from afresh.runtime.engine import Engine, bypassing
+from afresh.runtime.engine import Engine
+from afresh.runtime.surroundings import bypassing
 from afresh.wrapper import lookup
 
 __all__ = ["MISSING", "Defaults", "Facade"]

@@ -19,7 +19,8 @@ from afresh.core.suggest import flag
 from afresh.errors import ConfigurationError
 from afresh.naming import name_of
 from afresh.runtime.computing import Tasks, Threads
-from afresh.runtime.engine import Engine, bypassed
+from afresh.runtime.engine import Engine
+from afresh.runtime.surroundings import bypassed
 from afresh.tags import TagTemplates, rendered_by
 from afresh.wrapper import Generator, Spelling
 

@@ -23,8 +23,9 @@ from afresh.function import Function, Options, imitate
 from afresh.runtime import operations
 from afresh.runtime.capturing import capturing
 from afresh.runtime.computing import closing_ports, end_compute, start_compute, unless_closed
-from afresh.runtime.engine import Engine, bypassed
+from afresh.runtime.engine import Engine
 from afresh.runtime.run_now import run_now
+from afresh.runtime.surroundings import bypassed
 from afresh.telemetry.counters import FunctionStats
 
 __all__ = ["AsyncMany", "Many", "MemoizeMany", "memoized_many"]

@@ -20,8 +20,9 @@ from afresh.naming import name_of
 from afresh.runtime import operations
 from afresh.runtime.capturing import capturing
 from afresh.runtime.computing import closing_ports
-from afresh.runtime.engine import Engine, bypassed
+from afresh.runtime.engine import Engine
 from afresh.runtime.run_now import run_now
+from afresh.runtime.surroundings import bypassed
 from afresh.telemetry.counters import FunctionStats
 
 __all__ = ["AsyncRecurrence", "Recurrence", "Recurrent", "TableOptions", "recurrence"]

@@ -12,7 +12,7 @@ The generated code is a dozen lines whatever the function::
             return _afresh_behind(_afresh_got, _afresh_partial(_afresh_fn, user_id, lang=lang))
         try:
             _afresh_value = _afresh_fn(user_id, lang=lang)
-        except BaseException as _afresh_error:
+        except _afresh_BaseException as _afresh_error:
             _afresh_kept = _afresh_abandon(_afresh_got, _afresh_error)
             if _afresh_kept is None:
                 raise
@@ -25,11 +25,11 @@ It calls the function itself: a traceback has one frame more than without it, an
 Where a call's arguments can say all about its key (see `afresh.near.calls`), it begins with a look at the near tier, which makes no key,
 takes no lock and calls nothing of ours. Not inside a compute, which depends on what it reads::
 
-        if _afresh_captured() is None and not _afresh_bypass() and _afresh_DISABLED not in _afresh_environment:
+        if _afresh_surroundings() is None and _afresh_DISABLED not in _afresh_environment:
             try:
-                _afresh_entry = _afresh_find((user_id, lang, _afresh_type(user_id), _afresh_type(lang)))
-            except Exception:
-                _afresh_entry = None  # unhashable
+                _afresh_entry = _afresh_entries[user_id, lang, _afresh_type(user_id), _afresh_type(lang)]
+            except _afresh_Exception:
+                _afresh_entry = None  # not there, or unhashable
             if _afresh_entry is not None:
                 _afresh_bound = _afresh_entry.generation.bound_s
                 if _afresh_entry.until_s > _afresh_now(_afresh_CLOCK) < _afresh_bound:
@@ -51,6 +51,8 @@ from afresh.errors import ConfigurationError
 __all__ = ["Generator", "Spelling", "lookup"]
 
 _OWN = "_afresh_"
+# What generated code has of Python's own, whatever the parameters are called.
+_BUILTINS = {_OWN + each.__name__: each for each in (BaseException, Exception, type)}
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
@@ -65,7 +67,7 @@ _BODY = """\
         return {w}_afresh_behind(_afresh_got, _afresh_partial(_afresh_fn, {forwarded}))
     try:
         _afresh_value = {w}_afresh_fn({forwarded})
-    except BaseException as _afresh_error:
+    except _afresh_BaseException as _afresh_error:
         _afresh_kept = {w}_afresh_abandon(_afresh_got, _afresh_error)
         if _afresh_kept is None:
             raise
@@ -74,10 +76,10 @@ _BODY = """\
     return _afresh_value
 """
 _NEAR = """
-    if _afresh_captured() is None and not _afresh_bypass() and _afresh_DISABLED not in _afresh_environment:
+    if _afresh_surroundings() is None and _afresh_DISABLED not in _afresh_environment:
         try:
-            _afresh_entry = _afresh_find({call})
-        except Exception:
+            _afresh_entry = _afresh_entries[{call}]
+        except _afresh_Exception:
             _afresh_entry = None
         if _afresh_entry is not None{same_kind}:
             _afresh_bound = _afresh_entry.generation.bound_s
@@ -102,7 +104,7 @@ _LOOKUP = "def lookup(key):" + _NEAR.format(call="key", same_kind=_SAME_KIND.for
 
 def lookup(names: Mapping[str, Any], missing: object) -> Callable[[Any], Any]:
     """Return a function from one plain argument to its near hit, or `missing`. `names` are what near hits need: see `Generator`."""
-    scope: dict[str, Any] = {_OWN + name: value for name, value in names.items()} | {f"{_OWN}type": type, f"{_OWN}missing": missing}
+    scope: dict[str, Any] = {_OWN + name: value for name, value in names.items()} | _BUILTINS | {f"{_OWN}missing": missing}
     exec(compile(_LOOKUP, "<afresh near lookup>", "exec"), scope)  # noqa: S102  the point of this module
     made: Callable[[Any], Any] = scope["lookup"]
     return made
@@ -202,7 +204,7 @@ class Generator:
         name: for tracebacks and error messages about arguments.
         is_async: make coroutine functions.
         names: what the body needs: ``bypassed``, ``fn``, ``begin``, ``request``, ``Hit``, ``Behind``, ``behind``, ``partial``,
-            ``abandon``, ``commit``; and for near hits ``captured``, ``bypass``, ``DISABLED``, ``environment``, ``find``, ``now``,
+            ``abandon``, ``commit``; and for near hits ``surroundings``, ``DISABLED``, ``environment``, ``entries``, ``now``,
             ``CLOCK``, ``UNSHARED``, ``copy``, ``tally``, ``remember``, ``identity``, ``remember_method``.
         found_by: the positions of the parameters that near hits are found by; None where they cannot be.
     """
@@ -212,7 +214,7 @@ class Generator:
     ) -> None:
         self._name = name
         self._shown = name if name.isidentifier() else "memoized"
-        self._scope: dict[str, Any] = {_OWN + key: value for key, value in names.items()} | {f"{_OWN}type": type} | spelling.defaults
+        self._scope: dict[str, Any] = {_OWN + key: value for key, value in names.items()} | _BUILTINS | spelling.defaults
         self._spelling = spelling
         self._found_by = found_by
         self._fields = spelling.fields() | {"name": self._shown, "a": "async " if is_async else "", "w": "await " if is_async else ""}

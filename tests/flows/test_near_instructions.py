@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+import afresh.wrapper
 from afresh.core.envelope import Entry, pack_prefix, parse
 from afresh.core.keys import Names
 from afresh.core.reads import Hit, Request
@@ -12,6 +14,9 @@ from afresh.near.generation import UNSHARED, Generation, Kept
 from afresh.near.options import Near
 from afresh.near.pushes import Pushes
 from afresh.near.tier import NearTier
+from afresh.runtime.near_calls import NearCalls
+from afresh.telemetry.counters import Tallies
+from afresh.wrapper import lookup
 from tests.flows.instructions import everywhere
 from tests.flows.world import NAMESPACE, STAMPS, VALUES, request
 
@@ -71,6 +76,41 @@ def test_no_push_and_no_bound_between_two_instructions_of_a_hit_make_it_stale():
 
 def test_a_hit_that_loads_the_entry_first_is_caught():
     assert stale_hits(EntryFirst)
+
+
+def stale_lookups(generate: Callable[..., Callable[[Any], Any]]) -> list[object]:
+    """Do the same with hits that are found by a call's argument, in generated code."""
+
+    def make():
+        tier = NearTier(Near(), NAMESPACE)
+        generation = tier.begin()
+        tier.extend(NOW_S - 1)
+        generation.fill(kept(), generation.pushes.moment)
+        calls = NearCalls(tier, lambda _: WANTED, VALUES, None)
+        calls.remember((1,))
+        find = generate(calls.names(Tallies().of("f")) | {"now": lambda _: NOW_S}, None)
+
+        def listen() -> None:
+            generation.pushed(STAMPS["tag"])
+            tier.extend(NOW_S + 2)
+
+        return lambda: find(1), listen
+
+    hits = list(everywhere(make))
+    print(f"{len(hits)} places")
+    assert len(hits) > 20
+    return [hit for hit in hits if hit is not None]
+
+
+def test_no_push_and_no_bound_between_two_instructions_make_a_hit_by_argument_stale():
+    assert stale_lookups(lookup) == []
+
+
+def test_generated_code_that_loads_the_bound_last_is_caught(monkeypatch):
+    bound_last = afresh.wrapper._LOOKUP.replace(" < _afresh_bound", " < _afresh_entry.generation.bound_s")
+    assert bound_last != afresh.wrapper._LOOKUP
+    monkeypatch.setattr(afresh.wrapper, "_LOOKUP", bound_last)
+    assert stale_lookups(lookup)
 
 
 class MovesOnFirst(Pushes):

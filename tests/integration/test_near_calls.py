@@ -37,8 +37,7 @@ def warm(call: Callable[[], Any], near_hits: Callable[[], int]) -> None:
 
 def remembered(handle: Any) -> int:
     """Return how many calls are found by their arguments."""
-    find = handle._function.call.__globals__["_afresh_find"]
-    return len(find.__self__)
+    return len(handle._function.call.__globals__["_afresh_entries"])
 
 
 def test_every_spelling_of_a_call_is_the_same_call(cache: Cache) -> None:
@@ -215,11 +214,15 @@ def test_tags_that_may_change_are_rendered_at_every_call(cache: Cache) -> None:
 
 def test_parameters_may_have_any_name(cache: Cache) -> None:
     @cache.memoize()
-    def f(type: int, self: int, Exception: int = 1) -> tuple[int, int, int]:  # noqa: A002, N803  what is tested
+    def f(type: int, self: int, Exception: int = 1, BaseException: int = 2) -> tuple[int, int, int]:  # noqa: A002, N803  what is tested
+        if not type:
+            raise LookupError(self)
         return type, self, Exception
 
     warm(lambda: f(1, self=2), lambda: f.stats().near_hits)
     assert f(1, 2) == (1, 2, 1)
+    with pytest.raises(LookupError):
+        f(0, 2)
 
 
 def test_functions_without_parameters_are_found_too(cache: Cache) -> None:

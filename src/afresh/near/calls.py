@@ -12,7 +12,7 @@ is, by a ``__cache_key__`` of plain values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from math import inf
 from typing import Any, NamedTuple
@@ -69,27 +69,26 @@ class Calls:
     """What the near tier holds of one function's calls.
 
     Attributes:
-        find: returns an entry by a call's key, whether it may be served or not. Needs no lock.
+        entries: by the calls' keys, whether they may be served or not. To look there needs no lock.
     """
 
-    __slots__ = ("_entries", "find")
+    __slots__ = ("entries",)
 
     def __init__(self) -> None:
-        self._entries: dict[Any, Kept] = {}
-        self.find: Callable[[Any], Kept | None] = self._entries.get
+        self.entries: dict[Any, Kept] = {}
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def remember(self, call: Call, kept: Kept, generation: Generation) -> None:
         """Have a call find an entry of this generation from now on, until it is dropped."""
         kept.generation, kept.kind = generation, call.kind
         kept.calls[id(self)] = self, call.key
-        self._entries[call.key] = kept
+        self.entries[call.key] = kept
         if kept.until_s == -inf:
             self.forget(call.key, kept)
 
     def forget(self, key: Any, kept: Kept) -> None:
         """Have the call find this entry no more."""
-        if self._entries.get(key) is kept:
-            self._entries.pop(key, None)
+        if self.entries.get(key) is kept:
+            self.entries.pop(key, None)

@@ -19,9 +19,10 @@ from afresh.core.reads import Hit, Request, hit_kept
 from afresh.errors import ComputeTimeout
 from afresh.runtime.capturing import capturing, end_capture, start_capture
 from afresh.runtime.clocks import SyncClock
-from afresh.runtime.engine import Engine, bypassed
+from afresh.runtime.engine import Engine
 from afresh.runtime.negative import described, rebuilt
 from afresh.runtime.run_now import run_now
+from afresh.runtime.surroundings import bypassed
 
 __all__ = ["Tasks", "Threads", "closing_ports", "end_compute", "start_compute", "unless_closed"]
 

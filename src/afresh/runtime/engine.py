@@ -8,9 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +28,7 @@ from afresh.runtime.fork import forget_after_fork
 from afresh.runtime.renewals import Renewals
 from afresh.runtime.replays import Replays
 from afresh.runtime.run_now import run_now
+from afresh.runtime.surroundings import bypassed
 from afresh.runtime.turns import TurnTable
 from afresh.telemetry.counters import Counters, Tallies
 
@@ -38,29 +37,7 @@ if TYPE_CHECKING:
     from afresh.near.tier import NearTier
     from afresh.stores.factory import Stores
 
-__all__ = ["BYPASS", "DISABLED", "ENVIRONMENT", "Engine", "NoServer", "bypassed", "bypassing"]
-
-# Each call asks. What is behind `os.environ` says in a tenth of the time that a variable is not there: os.environ.get raises and catches.
-ENVIRONMENT = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001
-DISABLED, _NO, _ZERO = map(os.environ.encodekey, ("AFRESH_DISABLED", "", "0"))
-_NOT_DISABLING = {_NO, _ZERO}
-
-BYPASS: ContextVar[bool] = ContextVar("afresh_bypass", default=False)
-
-
-@contextmanager
-def bypassing() -> Iterator[None]:
-    """Compute in this context, and the tasks it starts, without reading or storing."""
-    token = BYPASS.set(True)
-    try:
-        yield
-    finally:
-        BYPASS.reset(token)
-
-
-def bypassed() -> bool:
-    """Say whether calls are to compute without reading or storing."""
-    return BYPASS.get() or ENVIRONMENT.get(DISABLED, _NO) not in _NOT_DISABLING
+__all__ = ["Engine", "NoServer"]
 
 
 class NoServer:

@@ -14,8 +14,7 @@ from afresh.near.calls import Call, Calls, call_of, identity, method_call_of
 from afresh.near.clock import CLOCK
 from afresh.near.generation import UNSHARED, Kept
 from afresh.near.tier import NearTier
-from afresh.runtime.capturing import CAPTURED
-from afresh.runtime.engine import BYPASS, DISABLED, ENVIRONMENT
+from afresh.runtime.surroundings import DISABLED, ENVIRONMENT, SURROUNDINGS
 
 __all__ = ["NearCalls"]
 
@@ -42,11 +41,10 @@ class NearCalls:
     def names(self, tally: object) -> dict[str, Any]:
         """Return what the generated code calls by these names. `tally` has the count of near hits."""
         return {
-            "captured": CAPTURED.get,
-            "bypass": BYPASS.get,
+            "surroundings": SURROUNDINGS.get,
             "DISABLED": DISABLED,
             "environment": ENVIRONMENT,
-            "find": self._calls.find,
+            "entries": self._calls.entries,
             "now": time.clock_gettime,
             "CLOCK": CLOCK,
             "UNSHARED": UNSHARED,

@@ -29,7 +29,7 @@ from afresh.core.results import Entry, Receipt
 from afresh.core.writes import Target
 from afresh.errors import StoreError
 from afresh.runtime.capturing import capturing
-from afresh.runtime.engine import bypassed
+from afresh.runtime.surroundings import bypassed
 
 __all__ = ["add", "drop", "expire", "get", "get_many", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
 

@@ -134,11 +134,11 @@ def test_an_entry_is_found_until_it_is_dropped(generation: Generation, drop: Any
     entry = kept(generation)
     for each in (calls, others):
         each.remember(CALL, entry, generation)
-    assert calls.find("a") is others.find("a") is entry
+    assert calls.entries["a"] is others.entries["a"] is entry
     assert (entry.generation, entry.kind) == (generation, str)
 
     drop(generation, entry)
-    assert calls.find("a") is None
+    assert "a" not in calls.entries
     assert len(calls) == len(others) == 0
     assert entry.until_s == -inf
 
@@ -158,4 +158,4 @@ def test_dropping_an_entry_leaves_the_one_that_came_after_it(generation: Generat
     calls.remember(CALL, other, generation)
     drop_by_push(generation, entry)
 
-    assert calls.find("a") is other
+    assert calls.entries["a"] is other

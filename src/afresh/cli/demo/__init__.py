@@ -17,7 +17,7 @@ from afresh.cli.demo.findings import Findings, NotMeasured, Result, as_json
 from afresh.cli.demo.place import Place, open_place
 from afresh.cli.demo.screen import Screen
 from afresh.errors import ConfigurationError
-from afresh.runtime.engine import bypassed
+from afresh.runtime.surroundings import bypassed
 
 __all__ = ["ROWS", "configure", "run", "run_rows"]
 
