@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, Self, final
 
 from afresh.codec.values import SignedPickle, check_codec
-from afresh.core.keys import Key, Namespace, Tag, lock_names, user_id
+from afresh.core.keys import Key, Namespace, Tag, lock_names, names_each, user_id
 from afresh.core.locks import Wanted
 from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy
 from afresh.core.ports import Codec
@@ -253,17 +253,21 @@ class Facade:
                 kept[ttl] = policy  # type: ignore[index]  # the same
         return policy
 
-    def _each_keyed(self, keys: Iterable[str]) -> dict[str, Request]:
-        """Return the requests of `get_many`, by key."""
-        return {key: self._keyed(key) for key in listed("keys", keys)}
+    def _each_keyed(self, keys: Iterable[str], ttl: Duration = MISSING, tags: Iterable[str] = ()) -> dict[str, Request]:
+        """Return the requests of several keys with the same options, by key."""
+        keys = listed("keys", keys)
+        if {*map(type, keys)} != {str} or "" in keys:  # keys of memoized calls, none, or what is none
+            return {key: self._keyed(key, ttl, tags) for key in keys}
+        names = names_each(self._engine.namespace, map(user_id, keys))
+        return dict(zip(keys, self._keyed(keys[0], ttl, tags).for_each(names), strict=True))
 
     def _pairs(self, values: Mapping[str, object], ttl: Duration, tags: Iterable[str]) -> list[tuple[Request, object]]:
         """Return the requests of `set_many`, with their values."""
         if not isinstance(values, Mapping):
             msg = f"set_many() takes a mapping from keys to values, not {type(values).__name__}: {{'user:7': value}}."
             raise TypeError(msg)
-        tags = listed("tags", tags)
-        return [(self._keyed(key, ttl, tags), value) for key, value in values.items()]
+        values = dict(values)
+        return list(zip(self._each_keyed(values, ttl, listed("tags", tags)).values(), values.values(), strict=True))
 
     def _computed(self, key: str, compute: object, ttl: Any, tags: Iterable[str], stale_ttl: Duration) -> Request:
         """Return the request of `get_or_compute`, whose ttl may be a function of the value."""

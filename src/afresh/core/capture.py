@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from afresh.core.batches import fetch_many, read_many
 from afresh.core.commits import Behind, Claim
 from afresh.core.decide import Cause, Verdict
 from afresh.core.flows import obtain, obtain_many, seize
@@ -30,7 +31,7 @@ from afresh.core.keys import Tag, key_tag
 from afresh.core.ops import Stamp
 from afresh.core.policy import LONGEST_COMPUTE_MS
 from afresh.core.ports import Ports
-from afresh.core.reads import Hit, Request, fetch_many, read_many
+from afresh.core.reads import Hit, Request
 from afresh.core.stamps import STAMP_BYTES, Captured
 from afresh.errors import StoreError
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from afresh.core.batches import fetch_many
 from afresh.core.budget import one_call, spent_us
 from afresh.core.commits import Behind, Claim, abandon, commit, release
 from afresh.core.decide import Cause, State, Verdict, is_kept
@@ -33,7 +34,7 @@ from afresh.core.failures import MARK_BYTES, digest_of, is_failure, refusal
 from afresh.core.ops import Abandon, Claim as ClaimOp, Get, Seize, Stamp
 from afresh.core.policy import POLL_MS, pause_after_ms, tag_ttl_ms
 from afresh.core.ports import Flight, Outcome, Ports
-from afresh.core.reads import Hit, Request, fetch, fetch_many, fill_token, hit_kept, hit_of, read
+from afresh.core.reads import Hit, Request, fetch, fill_token, hit_kept, hit_of, read
 from afresh.core.stamps import STAMP_BYTES, Needs
 from afresh.errors import ComputeTimeout, StoreError, UndecodablePayload
 

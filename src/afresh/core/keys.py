@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from binascii import crc_hqx
+from collections.abc import Iterable
 from itertools import count
 from typing import NamedTuple, final
 
@@ -38,6 +39,7 @@ __all__ = [
     "key_slot",
     "key_tag",
     "lock_names",
+    "names_each",
     "run_note",
     "twins",
     "user_id",
@@ -121,7 +123,7 @@ class Watched(NamedTuple):
 
 def user_id(key: str) -> str:
     """Return the id of an application's key. Injective."""
-    return "k" + _text(key, ":")
+    return "k:" + key if _PLAIN.fullmatch(key) else "k" + _text(key, ":")  # the first is what most come to, without a call
 
 
 def function_id(name: str, version: int | str = 0) -> str:
@@ -196,6 +198,13 @@ class Namespace:
     def function_tag(identity: str) -> str:
         """Return the implicit tag of a function. ``afresh:`` is kept for these: naming one means that function."""
         return "afresh:" + identity
+
+
+def names_each(namespace: Namespace, identities: Iterable[str]) -> list[Names]:
+    """Do what `Namespace.names` does for several ids."""
+    value, lease, stamp = (f"{namespace.name}:{kind}:{{" for kind in "vlt")
+    new = tuple.__new__  # what Names(…) does before takes as long as all the rest
+    return [new(Names, (f"{value}{each}}}", f"{lease}{each}}}", f"{stamp}{each}}}")) for each in identities]
 
 
 def watched(namespace: Namespace) -> Watched:

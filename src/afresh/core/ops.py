@@ -1,4 +1,4 @@
-"""What a flow may ask of a store: one class per command or script, each on one slot.
+"""What a flow may ask of a store: one class per command or script, each on one slot but for `GetEach` and `Unlink`.
 
 A flow sends a *flight*: a list of operations that leave in one write and come back in order. The fields of a script's operation are
 its KEYS and then its ARGV, in order, so a store needs no table of arguments; `afresh/scripts/<name>.lua` says what each does.
@@ -25,6 +25,7 @@ __all__ = [
     "Extend",
     "Fail",
     "Get",
+    "GetEach",
     "HashGet",
     "HashSet",
     "Incr",
@@ -51,6 +52,15 @@ class Get(NamedTuple):
     key: str
 
 
+class GetEach(NamedTuple):
+    """MGET, of any slots: where keys are spread over servers, the store asks each for its own. Reply: one bytes or None per key.
+
+    A key that holds something else than text counts as absent.
+    """
+
+    keys: tuple[str, ...]
+
+
 class HashGet(NamedTuple):
     """HMGET. Reply: one bytes or None per field."""
 
@@ -66,7 +76,7 @@ class HashSet(NamedTuple):
 
 
 class Unlink(NamedTuple):
-    """UNLINK. Reply: how many there were."""
+    """UNLINK, of any slots, as `GetEach`. Reply: how many there were."""
 
     key: str
     more: tuple[str, ...] = ()
@@ -316,6 +326,7 @@ class TableExtend(NamedTuple):
 
 Op: TypeAlias = (
     Get
+    | GetEach
     | HashGet
     | HashSet
     | Unlink
@@ -348,6 +359,7 @@ Op: TypeAlias = (
 COMMANDS: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
     {
         Get: ("GET",),
+        GetEach: ("MGET",),
         HashGet: ("HMGET",),
         HashSet: ("HSET",),
         Unlink: ("UNLINK",),

@@ -191,8 +191,8 @@ class Near(Protocol):
 class Events(Protocol):
     """Who listens to what happened. Never blocks."""
 
-    def hit(self, function: str, *, stale: bool = False, near: bool = False) -> None:
-        """An entry was served, by the server or from inside the process."""
+    def hit(self, function: str, *, stale: bool = False, near: bool = False, times: int = 1) -> None:
+        """So many entries were served, by the server or from inside the process."""
         ...
 
     def miss(self, function: str, cause: str) -> None:

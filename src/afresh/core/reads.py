@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from afresh.core.budget import one_call
@@ -17,12 +17,17 @@ from afresh.core.stamps import Needs
 from afresh.errors import StoreError, StoreRefused, UndecodablePayload
 
 __all__ = [
+    "NEAR",
+    "WITHHELD",
     "Hit",
     "Request",
+    "alike",
     "are_withheld",
+    "counted",
     "decoded",
+    "decoded_by_all_means",
     "fetch",
-    "fetch_many",
+    "fill",
     "fill_token",
     "hit_kept",
     "hit_of",
@@ -30,16 +35,19 @@ __all__ = [
     "judge",
     "look",
     "near_ms",
+    "others_now",
+    "raise_failures",
     "read",
-    "read_many",
     "stamp_reads",
+    "unavailable",
+    "verdict_on",
 ]
 
 
 # The verdict on what the near tier had.
-_NEAR: Final = Verdict(State.FRESH, None, None)
+NEAR: Final = Verdict(State.FRESH, None, None)
 # And on what may not be read.
-_WITHHELD: Final = Verdict(State.MISS, Cause.WITHHELD, None)
+WITHHELD: Final = Verdict(State.MISS, Cause.WITHHELD, None)
 
 
 class Request(NamedTuple):
@@ -63,6 +71,12 @@ class Request(NamedTuple):
     share: bool = False
     captures: bool = True
     result_tags: Callable[[Any], Sequence[str]] | None = None
+
+    def for_each(self, names: Iterable[Names]) -> list[Request]:
+        """Return requests for other entries that are wanted in the same way."""
+        rest = self[1:]
+        new = tuple.__new__  # what Request(…) does before takes as long as all the rest
+        return [new(Request, (each, *rest)) for each in names]
 
 
 class Hit:
@@ -126,54 +140,30 @@ async def look(ports: Ports, request: Request, held: Sequence[bytes | None] = ()
     entry = plainly_fresh(raw, needs.vector(stamps), needs, request.values.schema, ports.clock.now_ms())
     if entry is not None:
         return Verdict(State.FRESH, None, entry)
-    _raise_failures(replies)
+    raise_failures(replies)
     return await judge(ports, request, raw, stamps, started_us)
 
 
 async def judge(ports: Ports, request: Request, raw: object, stamps: Sequence[object], started_us: int) -> Verdict:
     """Classify what was found, with the stamps that the request needs. Cost: 1 round trip for an entry with undeclared tags, else none."""
     hashes = undeclared(raw, request.needs)
-    others = await _others(ports, request, hashes, started_us) if hashes else {}
-    return _verdict(ports, request, raw, stamps, others)
+    others = await others_now(ports, request, hashes, started_us) if hashes else {}
+    return verdict_on(ports, request, raw, stamps, others)
 
 
-async def _look_many(ports: Ports, requests: Sequence[Request]) -> list[Verdict]:
-    """Look for several entries of one namespace, all in the same one or two round trips."""
-    reads = stamp_reads(requests)
-    started_us = ports.clock.ticks_us()
-    replies = await ports.store.flight((*[Get(request.names.value) for request in requests], *reads))
-    raws, told = replies[: len(requests)], dict(zip(reads, replies[len(requests) :], strict=True))
-    stamps = {at: [told[get] for get in needs.reads] for at, needs in _each(requests).items()}
-    vectors = {at: needs.vector(stamps[at]) for at, needs in _each(requests).items()}
-    now_ms = ports.clock.now_ms()
-    fresh = [
-        plainly_fresh(raw, vectors[id(request.needs)], request.needs, request.values.schema, now_ms)
-        for request, raw in zip(requests, raws, strict=True)
-    ]
-    doubtful = [(request, raw) for request, raw, entry in zip(requests, raws, fresh, strict=True) if entry is None]
-    if doubtful:
-        _raise_failures(replies)
-    hashes = dict.fromkeys(name for request, raw in doubtful for name in undeclared(raw, request.needs))
-    others = await _others(ports, requests[0], list(hashes), started_us) if hashes else {}
-    return [
-        _verdict(ports, request, raw, stamps[id(request.needs)], others) if entry is None else Verdict(State.FRESH, None, entry)
-        for request, raw, entry in zip(requests, raws, fresh, strict=True)
-    ]
-
-
-def _each(requests: Sequence[Request]) -> dict[int, Needs]:
+def alike(requests: Sequence[Request]) -> dict[int, Needs]:
     """Return what these requests need, by identity: most share one, and comparing them takes longer than reading twice."""
     return {id(request.needs): request.needs for request in requests}
 
 
-def _raise_failures(replies: Sequence[object]) -> None:
+def raise_failures(replies: Sequence[object]) -> None:
     """Raise the first refusal that says nothing of the entry: loading, busy, no permission. WRONGTYPE does: it is somebody else's."""
     for reply in replies:
         if isinstance(reply, StoreRefused) and reply.code != "WRONGTYPE":
             raise reply
 
 
-async def _others(ports: Ports, request: Request, hashes: Sequence[bytes], started_us: int) -> dict[bytes, object]:
+async def others_now(ports: Ports, request: Request, hashes: Sequence[bytes], started_us: int) -> dict[bytes, object]:
     """Read the stamps that entries carry and their readers did not declare."""
     namespace = request.namespace
     if namespace is None:
@@ -183,7 +173,8 @@ async def _others(ports: Ports, request: Request, hashes: Sequence[bytes], start
     return {name: None if get.key in ports.withheld else stamp for name, get, stamp in zip(hashes, reading, stamps, strict=True)}
 
 
-def _verdict(ports: Ports, request: Request, raw: object, stamps: Sequence[object], others: dict[bytes, object]) -> Verdict:
+def verdict_on(ports: Ports, request: Request, raw: object, stamps: Sequence[object], others: dict[bytes, object]) -> Verdict:
+    """Classify what was found for a request, now."""
     return classify(
         raw,
         stamps,
@@ -200,7 +191,7 @@ def stamp_reads(requests: Sequence[Request]) -> Sequence[Get]:
     """Return what reads the stamps that these requests need, each once."""
     if len(requests) == 1:
         return requests[0].needs.reads
-    return list(dict.fromkeys(get for needs in _each(requests).values() for get in needs.reads))
+    return list(dict.fromkeys(get for needs in alike(requests).values() for get in needs.reads))
 
 
 async def fetch(ports: Ports, request: Request) -> tuple[Hit | None, Verdict]:
@@ -213,30 +204,15 @@ async def fetch(ports: Ports, request: Request) -> tuple[Hit | None, Verdict]:
         return await read(ports, request)
     hit = near.hit(request)
     if hit is not None:
-        return hit, _NEAR
+        return hit, NEAR
     token = near.token()  # before anything is read, the held stamps among it
     held = near.held(token, [get.key for get in request.needs.reads])
     started_us = ports.clock.ticks_us()
     hit, verdict = await read(ports, request, held)
     if verdict.cause is Cause.INVALIDATED and any(held):  # perhaps it is the stamp held that is old
         hit, verdict = await read(one_call(ports, ports.clock.ticks_us() - started_us), request)
-    _keep(ports, near, token, request, hit, verdict)
+    fill(ports, near, token, request, hit, verdict)
     return hit, verdict
-
-
-async def fetch_many(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit | None, Verdict]]:
-    """Do what `fetch` does for several entries of one namespace, all for the near tier or none. Cost: none, or as `read_many`."""
-    near = ports.near if requests[0].near else None
-    if near is None:
-        return await read_many(ports, requests)
-    hits = [near.hit(request) for request in requests]
-    missing = [request for request, hit in zip(requests, hits, strict=True) if hit is None]
-    token = near.token()
-    found = await read_many(ports, missing) if missing else []
-    for request, (hit, verdict) in zip(missing, found, strict=True):
-        _keep(ports, near, token, request, hit, verdict)
-    others = iter(found)
-    return [next(others) if hit is None else (hit, _NEAR) for hit in hits]
 
 
 def fill_token(ports: Ports) -> Any:
@@ -244,7 +220,7 @@ def fill_token(ports: Ports) -> Any:
     return None if ports.near is None else ports.near.token()
 
 
-def _keep(ports: Ports, near: Near, token: Any, request: Request, hit: Hit | None, verdict: Verdict) -> None:
+def fill(ports: Ports, near: Near, token: Any, request: Request, hit: Hit | None, verdict: Verdict) -> None:
     """Fill the near tier with a fresh entry. A stale one is to be looked for at the server, where somebody renews it."""
     if hit is not None and verdict.state is State.FRESH and verdict.entry is not None:
         near.fill(token, request, verdict.entry, hit.value, near_ms(ports, request, verdict.entry))
@@ -272,32 +248,15 @@ def are_withheld(ports: Ports, needs: Needs) -> bool:
 async def read(ports: Ports, request: Request, held: Sequence[bytes | None] = ()) -> tuple[Hit | None, Verdict]:
     """Look and decode. A failing server, or bytes that do not decode, are a miss with that cause. Cost: as `look`."""
     if ports.withheld and is_withheld(ports, request):
-        return None, _WITHHELD
+        return None, WITHHELD
     try:
         verdict = await look(ports, request, held)
     except StoreError as error:
-        return None, _unavailable(ports, error)
-    return await _decoded(ports, request, verdict)
+        return None, unavailable(ports, error)
+    return await decoded_by_all_means(ports, request, verdict)
 
 
-async def read_many(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit | None, Verdict]]:
-    """Do what `read` does for several entries of one namespace. Cost: 1 round trip in all; 2 if an entry has undeclared tags."""
-    if ports.withheld and any(withheld := [is_withheld(ports, request) for request in requests]):
-        free = [request for request, is_not in zip(requests, withheld, strict=True) if not is_not]
-        found = iter(await _read_all(ports, free) if free else ())
-        return [(None, _WITHHELD) if is_not else next(found) for is_not in withheld]
-    return await _read_all(ports, requests)
-
-
-async def _read_all(ports: Ports, requests: Sequence[Request]) -> list[tuple[Hit | None, Verdict]]:
-    try:
-        verdicts = await _look_many(ports, requests)
-    except StoreError as error:
-        return [(None, _unavailable(ports, error))] * len(requests)
-    return [await _decoded(ports, request, verdict) for request, verdict in zip(requests, verdicts, strict=True)]
-
-
-async def _decoded(ports: Ports, request: Request, verdict: Verdict) -> tuple[Hit | None, Verdict]:
+async def decoded_by_all_means(ports: Ports, request: Request, verdict: Verdict) -> tuple[Hit | None, Verdict]:
     """Do what `decoded` does, and fetch what an entry was compressed with. Cost: 1 round trip for each dictionary, once."""
     found = decoded(request, verdict)
     if found[1].cause is Cause.UNDECODABLE and await fetch_dictionary(ports, request.values.dictionaries, verdict.entry):
@@ -305,7 +264,8 @@ async def _decoded(ports: Ports, request: Request, verdict: Verdict) -> tuple[Hi
     return found
 
 
-def _unavailable(ports: Ports, error: StoreError) -> Verdict:
+def unavailable(ports: Ports, error: StoreError) -> Verdict:
+    """Return the verdict where the server failed."""
     ports.events.suppressed("read", error)
     return Verdict(State.MISS, Cause.UNAVAILABLE, None)
 
@@ -320,6 +280,15 @@ def decoded(request: Request, verdict: Verdict) -> tuple[Hit | None, Verdict]:
         return None, verdict._replace(state=State.MISS, cause=Cause.UNDECODABLE)
     hit.stale = verdict.state is State.STALE
     return hit, verdict
+
+
+def counted(ports: Ports, request: Request, hit: Hit | None, verdict: Verdict, default: Any) -> Any:
+    """Return the value of a hit, or the default, and count which."""
+    if hit is None or hit.is_negative:
+        ports.events.miss(request.owner, verdict.cause or Cause.EXPIRED)
+        return default
+    ports.events.hit(request.owner, stale=hit.stale, near=hit.near)
+    return hit.value
 
 
 def hit_of(request: Request, entry: Entry) -> Hit:

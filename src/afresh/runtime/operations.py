@@ -19,12 +19,13 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from afresh.core import writes
+from afresh.core.batches import values_of
 from afresh.core.capture import fetch_many_into
 from afresh.core.decide import Cause, State
 from afresh.core.envelope import FOR_EVER
 from afresh.core.late import late_of
 from afresh.core.ports import Ports
-from afresh.core.reads import Hit, Request, fetch, is_withheld, read
+from afresh.core.reads import Request, counted, fetch, is_withheld, read
 from afresh.core.results import Entry, Receipt
 from afresh.core.writes import Target
 from afresh.errors import StoreError
@@ -48,23 +49,18 @@ async def get(ports: Ports, request: Request, default: Any, kind: Any = None) ->
     hit, verdict = await fetch(ports, request) if captured is None else (await fetch_many_into(ports, [request], captured))[0]
     if hit is not None and isinstance(kind, type) and not isinstance(hit.value, kind):
         hit, verdict = None, verdict._replace(cause=Cause.SCHEMA)
-    return _counted(ports, request, hit, verdict.cause, default)
+    return counted(ports, request, hit, verdict, default)
 
 
 async def get_many(ports: Ports, requests: Sequence[Request], default: Any) -> list[Any]:
     """Return the stored values, each the default where there is none. Cost: 1 round trip in all."""
     if bypassed() or not requests:
         return [default] * len(requests)
-    found = await fetch_many_into(ports, requests, capturing(requests[0].namespace))
-    return [_counted(ports, request, hit, verdict.cause, default) for request, (hit, verdict) in zip(requests, found, strict=True)]
-
-
-def _counted(ports: Ports, request: Request, hit: Hit | None, cause: str | None, default: Any) -> Any:
-    if hit is None or hit.is_negative:
-        ports.events.miss(request.owner, cause or "expired")
-        return default
-    ports.events.hit(request.owner, stale=hit.stale, near=hit.near)
-    return hit.value
+    captured = capturing(requests[0].namespace)
+    if captured is None:
+        return await values_of(ports, requests, default)
+    found = await fetch_many_into(ports, requests, captured)
+    return [counted(ports, request, hit, verdict, default) for request, (hit, verdict) in zip(requests, found, strict=True)]
 
 
 async def peek(ports: Ports, request: Request) -> Entry[Any] | None:

@@ -17,6 +17,7 @@ from typing import Any
 from afresh.core import ops
 from afresh.core.envelope import entry_in, parse, was_set_since
 from afresh.core.failures import is_failure
+from afresh.core.stamps import dirty_until_ms
 from afresh.errors import StoreRefused
 from afresh.stores.lines import comes_next, place_of, take_places
 
@@ -30,8 +31,6 @@ _FRESH_UNTIL = slice(16, 24)
 
 # What is held by somebody: leases, and locks with who waits for them.
 _HELD = re.compile(r":[lxqw]:\{")
-# A mark of a tag: its deadline.
-_MARK = re.compile(rb"D:(\d+)")
 
 
 @dataclass(slots=True)
@@ -154,6 +153,9 @@ class MemoryStore:
     def _get(self, op: ops.Get) -> bytes | None:
         return self._bytes(op.key)
 
+    def _geteach(self, op: ops.GetEach) -> list[bytes | None]:
+        return [held if isinstance(held := self._find(key), bytes) else None for key in op.keys]
+
     def _hashget(self, op: ops.HashGet) -> list[bytes | None]:
         table = self._hash(op.key) or {}
         return [table.get(field.encode()) for field in op.fields]
@@ -215,8 +217,7 @@ class MemoryStore:
         stamp, writers, now_ms = self._bytes(op.key), self._scores(op.writers), self._now_ms()
         writers = {each: deadline for each, deadline in writers.items() if deadline > now_ms}
         self._write(op.writers, writers)
-        found = _MARK.fullmatch(stamp or b"")
-        marked = int(found[1]) if found else 0
+        marked = dirty_until_ms(stamp)
         return stamp, marked if marked > now_ms else 0, max(writers.values(), default=0)
 
     def _stamp(self, op: ops.Stamp) -> bytes:

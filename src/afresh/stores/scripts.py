@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from hiredis import pack_command
 
-from afresh.core.ops import COMMANDS, SCRIPTS, Get, Op, Scan
+from afresh.core.ops import COMMANDS, SCRIPTS, Get, GetEach, Op, Scan
 from afresh.core.repeats import may_repeat, repeated
 from afresh.errors import StoreRefused
 
@@ -82,12 +82,15 @@ def packed(op: Op, *, with_source: bool = False) -> bytes:
 
 
 def reading(batch: Sequence[Op]) -> bytes | None:
-    """Return a flight that does nothing but GET as the server reads it; None for any other. Such a flight may be sent again as it is."""
+    """Return a flight that does nothing but read as the server reads it; None for any other. Such a flight may be sent again as it is."""
     parts: list[bytes] = []
     for op in batch:
-        if op.__class__ is not Get:
+        if op.__class__ is Get:
+            parts.append(pack_command(("GET", op[0])))  # type: ignore[arg-type]  # hiredis declares one word, takes many
+        elif op.__class__ is GetEach:
+            parts.append(pack_command(("MGET", *op[0])))  # type: ignore[arg-type]  # the same
+        else:
             return None
-        parts.append(pack_command(("GET", op[0])))  # type: ignore[arg-type]  # hiredis declares one word, takes many
     return b"".join(parts)
 
 

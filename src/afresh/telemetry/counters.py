@@ -129,17 +129,17 @@ class Counters:
         self._tallies = tallies or Tallies()
         self._logged_at: dict[str, float] = {}
 
-    def hit(self, owner: str, *, stale: bool = False, near: bool = False) -> None:
-        """An entry was served."""
+    def hit(self, owner: str, *, stale: bool = False, near: bool = False, times: int = 1) -> None:
+        """So many entries were served."""
         tallies = self._tallies
         with tallies.lock:
             tally = tallies.of(owner)
             if near:
-                tally.near_hits += 1
+                tally.near_hits += times
             else:
-                tally.hits += 1
+                tally.hits += times
             if stale:
-                tally.stale_hits += 1
+                tally.stale_hits += times
 
     def miss(self, owner: str, cause: str) -> None:
         """None was."""

@@ -53,6 +53,11 @@ _CASES: Final[dict[str, Case]] = {
     "get-another-type": lambda n: [hash_at(n.value), is_there(n, Refused("WRONGTYPE"))],
     "get-any-bytes": lambda n: [there(n, bytes(range(256))), is_there(n, bytes(range(256)))],
     "get-the-empty-string": lambda n: [there(n, b""), is_there(n, b"")],
+    "get-each": lambda n: [
+        there(n, A),
+        hash_at(n.stamp),
+        Step(ops.GetEach((n.lease, n.value, n.stamp, n.value)), [None, A, None, A]),
+    ],
     "hashget-nothing": lambda n: [fields(n, max=None, g=None)],
     "hashget-another-type": lambda n: [there(n, A), Step(ops.HashGet(n.value, ("g",)), Refused("WRONGTYPE"))],
     "unlink-counts": lambda n: [there(n, A), seized(n), Step(ops.Unlink(n.value, (n.lease, n.stamp)), 2), is_there(n, None)],

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from afresh.core import flows, ops
+from afresh.core.batches import read_many
 from afresh.core.commits import Claim, Result, commit_many
 from afresh.core.decide import Cause
-from afresh.core.reads import Hit, Request, read, read_many
+from afresh.core.reads import Hit, Request, read
 from afresh.core.renewing import renew
 from afresh.core.stamps import NOTHING, needs_of
 from afresh.errors import StoreRefused, StoreUnavailable, UncachedWarning

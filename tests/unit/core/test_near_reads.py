@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from afresh.core import flows, ops
+from afresh.core.batches import fetch_many
 from afresh.core.commits import Claim
-from afresh.core.reads import Hit, Request, fetch, fetch_many
+from afresh.core.reads import Hit, Request, fetch
 from afresh.core.stamps import Captured
 from afresh.core.writes import Target, invalidate
 from afresh.errors import StoreRefused, StoreUnavailable
