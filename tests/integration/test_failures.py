@@ -165,6 +165,22 @@ async def test_connections_that_the_server_closes_are_replaced(open_cache: Calla
         assert await cache.get("k") == 1
 
 
+async def test_what_must_not_be_sent_twice_notices_that_an_idle_connection_was_closed(
+    open_cache: Callable[..., ColourlessCache], valkey: Server
+) -> None:
+    cache = open_cache(valkey.tcp_url)
+    await cache.incr("n")
+    for at in range(3):
+        valkey.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+        assert await cache.add(f"k{at}", at)
+        assert await cache.get(f"k{at}") == at
+
+        valkey.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+        assert await cache.incr("n") == at + 2
+
+
 # --- slow ----------------------------------------------------------------------------------------------------------
 @pytest.fixture
 def hung(start_server: Callable[..., Server]) -> Iterator[Server]:

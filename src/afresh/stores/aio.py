@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from afresh.core.budget import allowance_s
 from afresh.core.ops import Op
@@ -21,7 +20,7 @@ from afresh.stores.address import Address
 from afresh.stores.peer import Peer
 from afresh.stores.replies import unavailable
 from afresh.stores.scripts import deliver, reading
-from afresh.stores.wire import LostError, Wire
+from afresh.stores.wire import LostError, Wire, have_talk
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
@@ -44,7 +43,7 @@ class AsyncStore:
         self._budget_s = budget_s
         self._peer = peer
         self._revive = revive
-        self._links: WeakKeyDictionary[asyncio.AbstractEventLoop, _Link] = WeakKeyDictionary()
+        self._links: dict[asyncio.AbstractEventLoop, _Link] = {}
 
     async def flight(self, batch: Sequence[Op], /, spent_us: int = 0) -> list[Any]:
         """Send the operations in one write and await their replies."""
@@ -55,7 +54,7 @@ class AsyncStore:
 
     def forget(self) -> None:
         """Drop the connections without a word to the server: they belong to the parent process."""
-        self._links = WeakKeyDictionary()
+        self._links = {}
 
     async def aclose(self) -> None:
         """Close this loop's connection. Those of other loops close with their loops."""
@@ -69,15 +68,15 @@ class AsyncStore:
         loop = asyncio.get_running_loop()
         link = self._links.get(loop)
         if link is None:
-            link = self._links[loop] = _Link(self._address, self._budget_s, self._peer, self._revive)
-        was_open, began = link.is_open, time.monotonic() - spent_s
+            link = self._new_link(loop)
+        was_open, began = link.is_open and not (again is None and link.is_lost()), time.monotonic() - spent_s
         try:
             wire = link.wire
             if wire is None or not was_open:
                 wire = await link.open(allowance_s(self._budget_s, spent_s))
                 spent_s = time.monotonic() - began
             if self._peer.suspects:
-                await wire.talk(self._peer.kill_suspects(wire.known), spent_s)
+                await have_talk(wire, self._peer.kill_suspects(wire.known), spent_s)
             return await wire.send(packed, count, spent_s, reads_only=reads_only)
         except LostError as error:
             if was_open and again:
@@ -85,6 +84,13 @@ class AsyncStore:
             raise unavailable(self._address.shown, error) from error
         except TimeoutError as error:
             raise unavailable(self._address.shown, error) from error
+
+    def _new_link(self, loop: asyncio.AbstractEventLoop) -> _Link:
+        """Return a link for this loop, and drop those of loops that have ended: each keeps its loop in memory."""
+        for each in [each for each in self._links.copy() if each.is_closed()]:
+            self._links.pop(each, None)
+        link = self._links[loop] = _Link(self._address, self._budget_s, self._peer, self._revive)
+        return link
 
 
 class _Link:
@@ -102,6 +108,10 @@ class _Link:
     @property
     def is_open(self) -> bool:
         return self.wire is not None and self.wire.is_open
+
+    def is_lost(self) -> bool:
+        """Say whether the server has ended this open connection while it was idle: for what had better not be sent in vain."""
+        return self.wire is not None and self.wire.is_lost()
 
     async def open(self, timeout_s: float) -> Wire:
         # No lock: an exception between its being taken and the block that lets it go would keep it for ever.
@@ -161,7 +171,7 @@ class _Link:
             async with asyncio.timeout(self._budget_s):
                 await connection.connect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
                 wire.adopt(connection)
-                wire.known = await wire.talk(self._peer.meet(self._address.options), 0.0)
+                wire.known = await have_talk(wire, self._peer.meet(self._address.options), 0.0)
             wire.on_unanswered = self._peer.suspect
             self.wire = wire
         except BaseException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, cast
 
 from afresh.stores.address import Address
@@ -9,10 +10,11 @@ from afresh.stores.replies import not_connected
 
 if TYPE_CHECKING:
     import socket
+    from asyncio.trsock import TransportSocket
 
     from redis.connection import AbstractConnection
 
-__all__ = ["connect", "disconnect", "socket_of"]
+__all__ = ["connect", "disconnect", "has_arrived", "socket_of"]
 
 
 def connect(address: Address, timeout_s: float, *, introduces: bool = True) -> AbstractConnection:
@@ -60,3 +62,10 @@ def disconnect(connection: AbstractConnection) -> None:
 def socket_of(connection: AbstractConnection) -> socket.socket:
     """Return the socket of an open connection."""
     return cast("socket.socket", connection._sock)  # noqa: SLF001  redis-py offers no other way to it
+
+
+def has_arrived(connected: socket.socket | TransportSocket) -> bool:
+    """Say whether something waits to be read. Where nothing was asked that is the connection's end."""
+    with DefaultSelector() as selector:
+        selector.register(connected, EVENT_READ)
+        return bool(selector.select(0))

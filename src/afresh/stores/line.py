@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hiredis import ProtocolError, Reader, ReplyError
 
 from afresh.core.budget import allowance_s
 from afresh.stores.address import Address
-from afresh.stores.connecting import connect, disconnect, socket_of
+from afresh.stores.connecting import connect, disconnect, has_arrived, socket_of
 from afresh.stores.peer import Acquaintance, Peer, Talk
 from afresh.stores.replies import refused, unavailable
 
@@ -110,9 +109,7 @@ class Line:
     def is_lost(self) -> bool:
         """Say whether the server has ended this idle connection: for what had better not be sent in vain."""
         assert self._socket is not None
-        with DefaultSelector() as selector:
-            selector.register(self._socket, EVENT_READ)
-            return bool(selector.select(0))
+        return has_arrived(self._socket)
 
     def exchange(self, packed: bytes, count: int, spent_s: float) -> list[Any]:
         """Send, and read that many replies, all within the budget.

@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hiredis import ProtocolError, Reader, ReplyError
 
 from afresh.core.budget import allowance_s
+from afresh.stores.connecting import has_arrived
 from afresh.stores.peer import Acquaintance, Talk
 from afresh.stores.replies import refused
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
-__all__ = ["LostError", "Wire"]
+__all__ = ["LostError", "Wire", "have_talk"]
 
 _BUFFER_BYTES = 262_144
 _UNTOUCHED = os.urandom(16)
@@ -89,17 +90,6 @@ class Wire(asyncio.BufferedProtocol):
         self._sweeper: asyncio.TimerHandle | None = None
         self._cause: Exception | None = None
 
-    async def talk(self, talk: Talk[R], spent_s: float) -> R:
-        """Have a talk, after so much of the budget."""
-        began = time.monotonic() - spent_s
-        try:
-            packed, count = next(talk)
-            while True:
-                packed, count = talk.send(await self.send(packed, count, time.monotonic() - began))
-        except StopIteration as end:
-            result: R = end.value
-            return result
-
     def send(self, packed: bytes, count: int, spent_s: float, *, reads_only: bool = False) -> asyncio.Future[list[Any]]:
         """Queue a flight for this turn's write. The result is its replies.
 
@@ -149,6 +139,13 @@ class Wire(asyncio.BufferedProtocol):
         self._cause = self._cause or cause
         if self._transport is not None:
             self._transport.abort()
+
+    def is_lost(self) -> bool:
+        """Say whether the server has ended this open connection, and the loop has not come to hear of it. Closes it then."""
+        if self._waiting or self._transport is None or not has_arrived(self._transport.get_extra_info("socket")):
+            return False
+        self.close(LostError("the server closed the connection"))
+        return True
 
     # ---- asyncio's side
 
@@ -262,6 +259,18 @@ class Wire(asyncio.BufferedProtocol):
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+
+
+async def have_talk(wire: Wire, talk: Talk[R], spent_s: float) -> R:
+    """Have a talk on a connection, after so much of the budget."""
+    began = time.monotonic() - spent_s
+    try:
+        packed, count = next(talk)
+        while True:
+            packed, count = talk.send(await wire.send(packed, count, time.monotonic() - began))
+    except StopIteration as end:
+        result: R = end.value
+        return result
 
 
 def _leave(future: asyncio.Future[list[Any]]) -> None:
