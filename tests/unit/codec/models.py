@@ -180,7 +180,7 @@ def same(one: Any, other: Any) -> bool:  # noqa: C901, PLR0912  # a table of typ
         case bytes() | bytearray() | str() | int():
             return one == other
         case pydantic.BaseModel():
-            return same(one.__getstate__()["__dict__"], other.__getstate__()["__dict__"]) and one == other
+            return same(one.__getstate__(), other.__getstate__())
     states = [_state(value) for value in (one, other)]
     return same(*states) if states[0] else bool(one == other)
 

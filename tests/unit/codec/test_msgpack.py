@@ -110,7 +110,8 @@ NAMES = [UUID(int=2**128 - 1), Path("/a/b"), Path(), Path("a\udcff"), PurePosixP
 OBJECTS = [Point(1, (2, 3)), [Point(1), Point(Point(2))], aged_place(), Slotted(1), Slotted([Slotted(())]), Strict(4), Box[int](3),
            Mixed(1, (2,)), Coin("head", {1}), Purse([Coin("tail"), Coin("head")]), Color.RED, Color.CRIMSON, Color.GREEN, [Color.RED] * 3,
            Right.READ | Right.WRITE, Right(0), Pair("a", [1]), Pair({"k": 1}, Pair(2)), Triple(1, (2,), 3), Item(name="a"),
-           Item(name="a", tags=["b"], more=(1, 2)), ItemShelf(items=[Item(name="a")]), Ids([1, 2]), Checked(3), Record(1, "a"), loose(),
+           Item(name="a", tags=["b"], more=(1, 2)), Item(name="a", more=float("nan")),
+           ItemShelf(items=[Item(name="a")]), Ids([1, 2]), Checked(3), Record(1, "a"), loose(),
            Doubling(number=2), {"mixed": [Point(Pair(Coin("a")), Record(1)), Color.RED, Point(Color.RED)]}]  # fmt: skip
 
 ARRAYS = [np.arange(6).reshape(2, 3), np.arange(6.0)[::2], np.asfortranarray(np.eye(3)), np.array(5), np.zeros((0, 3)), np.array([True]),
