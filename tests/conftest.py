@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator
 from hashlib import blake2b
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -18,12 +19,14 @@ from hypothesis import settings
 
 from tests.support import leaks
 from tests.support.leaks import OWN_KEYS, KeyRule, Snapshot, foreign_keys
-from tests.support.servers import Server, find_redis, find_valkey
+from tests.support.servers import Server, find_redis, find_valkey, free_port
 
 settings.register_profile("afresh", deadline=None, print_blob=True)  # a shared machine has no steady clock
 settings.load_profile("afresh")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+TLS = Path(__file__).parent / "support/tls"
 
 _BEFORE = pytest.StashKey[Snapshot]()
 
@@ -83,6 +86,21 @@ def start_server() -> Iterator[Callable[..., Server]]:
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def redis7_over_tls(redis7_of_the_run: Server) -> Iterator[tuple[str, Server]]:
+    """A Redis 7 that listens on one more port, with a certificate of ours, and that port's URL."""
+    program = find_redis()
+    assert program is not None
+    files = {"tls_cert_file": f"{TLS}/certificate.pem", "tls_key_file": f"{TLS}/key.pem", "tls_ca_cert_file": f"{TLS}/certificate.pem"}
+    server = Server(program, **files, tls_auth_clients="no")
+    try:
+        port = free_port()
+        server.command("CONFIG SET", "tls-port", port)
+        yield f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={TLS / 'certificate.pem'}", server
+    finally:
+        server.stop()
 
 
 @pytest.fixture

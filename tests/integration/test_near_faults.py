@@ -9,19 +9,17 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
-from pathlib import Path
 
 import pytest
 
 from afresh import Cache, Near
 from afresh.near.clock import now_s
 from afresh.testing import FaultProxy, wait_until
-from tests.support.servers import Server, find_redis
+from tests.support.servers import Server
 
 MAX_STALE_S = 0.2
 NEAR = Near(max_stale=MAX_STALE_S)
@@ -317,22 +315,3 @@ def test_it_is_heard_over_tls_too(redis7_over_tls: tuple[str, Server], namespace
         wait_until(lambda: reader.read() == 2, 5, "the new value")
         assert_current(reads_of(reader, at_s + 2 * MAX_STALE_S), at_s)
         assert reader.warmed().read() == 2
-
-
-@pytest.fixture
-def redis7_over_tls(redis7_of_the_run: Server) -> Iterator[tuple[str, Server]]:
-    """A Redis 7 that listens on one more port, with a certificate of ours."""
-    program = find_redis()
-    assert program is not None
-    files = {"tls_cert_file": f"{TLS}/certificate.pem", "tls_key_file": f"{TLS}/key.pem", "tls_ca_cert_file": f"{TLS}/certificate.pem"}
-    server = Server(program, **files, tls_auth_clients="no")
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        server.command("CONFIG SET", "tls-port", port)
-        yield f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={TLS / 'certificate.pem'}", server
-    finally:
-        server.stop()
-
-
-TLS = Path(__file__).parents[1] / "support/tls"

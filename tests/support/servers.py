@@ -58,7 +58,7 @@ class Server:
         self.password = options.get("requirepass")
         self._directory = tempfile.mkdtemp(prefix="afresh-test-")
         self._socket = f"{self._directory}/s"
-        self.port = _free_port()
+        self.port = free_port()
         settings = {
             "bind": "127.0.0.1",
             "port": str(self.port),
@@ -144,7 +144,8 @@ class Server:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
