@@ -57,3 +57,18 @@ def test_a_refresh_leaves_no_database_connection_open(valkey: Server, namespace:
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+WITHOUT_DJANGO = """
+import afresh.django
+from afresh import Cache
+
+with Cache("memory://") as cache:
+    assert cache.memoize(compute_timeout="1m", name="f")(lambda: 42)() == 42
+"""
+
+
+def test_a_program_that_does_not_run_django_may_import_it() -> None:
+    ran = subprocess.run([sys.executable, "-c", WITHOUT_DJANGO], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (ran.returncode, ran.stderr) == (0, "")

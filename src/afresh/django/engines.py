@@ -37,9 +37,11 @@ def _close_all(*, setting: str, **_: Any) -> None:
 
 def _close_connections() -> None:
     """Close the database connections that a computation behind its caller has opened in its thread: no request's end does."""
+    from django.conf import settings
     from django.db import connections  # who names this backend in settings need not use a database
 
-    connections.close_all()
+    if settings.configured:  # who imports this need not run Django
+        connections.close_all()
 
 
 setting_changed.connect(_close_all, dispatch_uid="afresh.django.engines")

@@ -67,6 +67,7 @@ _FIRST_CYCLE_CHECK = 64
 _DEEPEST = 1 << 17
 _DEEPEST_UNORDERED = 32
 _LONGEST_LABEL = 40
+_LONGEST_PATH = 12
 
 _float_bytes = struct.Struct("<d").pack
 _NAN = bytes.fromhex("000000000000f87f")
@@ -230,10 +231,15 @@ class Writer:
                 raise UnkeyableArgument(type_name(type(container)), reason="it contains itself")
             seen.add(id(container))
         if len(self._frames) >= _DEEPEST:
+            self._frames.pop()  # nothing in it has been looked at
             raise UnkeyableArgument(type_name(type(self._frames[1][0])), reason=f"it is nested deeper than {_DEEPEST} levels")
 
     def _path(self) -> str:
-        return "".join(_label(*frame) for frame in self._frames[1:])
+        frames = self._frames[1:]
+        if len(frames) <= _LONGEST_PATH:
+            return "".join(_label(*frame) for frame in frames)
+        half = _LONGEST_PATH // 2
+        return "…".join("".join(_label(*frame) for frame in end) for end in (frames[:half], frames[-half:]))
 
 
 def _label(container: object, children: Children, items: Iterator[object]) -> str:
