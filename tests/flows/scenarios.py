@@ -18,7 +18,7 @@ KINDS = ("key", *STAMPS)
 
 
 def scenario(
-    cast: Cast, variant: Variant, *, wanted: Request | None = None, warm: bool = False, aged_ms: int = 0, **steps: bool
+    cast: Cast, variant: Variant, *, wanted: Request | None = None, warm: bool = False, aged_ms: int = 0, **steps: int
 ) -> Scenario:
     """Return a world with these actors, for `explore`.
 
@@ -28,7 +28,7 @@ def scenario(
         wanted: what the readers ask for.
         warm: whether an entry is there at the beginning.
         aged_ms: how old it is.
-        steps: `by_op` and `replies`, finer steps than one for each flight.
+        steps: `by_op` and `replies`, finer steps than one for each flight; `alone`, how many look before others wait for them.
     """
     wanted = wanted or request()
 
@@ -112,6 +112,7 @@ def other_tags(world: World, wanted: Request) -> list[Actor]:
 
 _FINE = {"by_op": True, "replies": True}
 _REPLIES = {"replies": True}
+_TOGETHER = {"alone": 0}
 
 
 def _of_kind(kind: str) -> dict[str, Callable[[Variant], Scenario]]:
@@ -130,9 +131,15 @@ def _of_kind(kind: str) -> dict[str, Callable[[Variant], Scenario]]:
         stale = partial(scenario, wanted=request(stale_ttl_ms=60_000), warm=True, aged_ms=60_001)
         found |= {
             f"two readers in 2, {kind} invalidated": partial(scenario, two),
+            f"two readers who look together, {kind} invalidated": partial(scenario, one, **_TOGETHER),
+            f"two readers who look together, {kind} invalidated, an entry there": partial(scenario, one, warm=True, **_TOGETHER),
+            f"two readers, one of whom looks alone, {kind} invalidated, an entry there": partial(scenario, one, warm=True, alone=1),
             f"two readers, {kind} invalidated, a stale entry there": partial(stale, one),
             f"reader and late reader, {kind} invalidated, replies on their way": partial(
                 scenario, partial(late_reader, kind=kind), **_REPLIES
+            ),
+            f"reader and late reader who look together, {kind} invalidated, an entry there": partial(
+                scenario, partial(late_reader, kind=kind), warm=True, **_REPLIES, **_TOGETHER
             ),
             f"reader whose compute raises, reader, {kind} invalidated": partial(scenario, partial(failure, kind=kind)),
             f"two batches, {kind} invalidated": partial(scenario, partial(batches, kind=kind)),
@@ -154,6 +161,7 @@ SCENARIOS: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
         "reader that renews, key invalidated": partial(scenario, partial(renewal, kind="key", processes=1)),
         "two refreshes": partial(scenario, partial(refreshing, readers=0, refreshers=2)),
         "two readers with different tags, tag invalidated": partial(scenario, other_tags),
+        "two readers with different tags who look together, tag invalidated": partial(scenario, other_tags, warm=True, **_TOGETHER),
     }
 )
 
@@ -164,6 +172,13 @@ SAMPLED: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
         for kind in KINDS
         for name, cast, steps in (
             ("three readers", partial(readers_and_invalidation, readers=3), {}),
+            ("three readers who look together", partial(readers_and_invalidation, readers=3), _TOGETHER),
+            (
+                "three readers who look together, an entry there",
+                partial(readers_and_invalidation, readers=3),
+                {"warm": True, **_REPLIES, **_TOGETHER},
+            ),
+            ("three readers, one of whom looks alone", partial(readers_and_invalidation, readers=3), {"alone": 1}),
             ("four readers in 2", partial(readers_and_invalidation, readers=4, processes=2), {}),
             ("two readers, step by operation and reply", readers_and_invalidation, _FINE),
             ("two readers in 2, step by operation and reply", partial(readers_and_invalidation, processes=2), _FINE),
@@ -177,6 +192,14 @@ SAMPLED: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
         )
     }
     | {
+        "two readers who look together, key invalidated, a stale entry there": partial(
+            scenario,
+            partial(readers_and_invalidation, kind="key"),
+            wanted=request(stale_ttl_ms=60_000),
+            warm=True,
+            aged_ms=60_001,
+            **_TOGETHER,
+        ),
         "two readers, put under remembered stamps, step by operation": partial(scenario, putting_by_heart, **_FINE),
         "two readers, put under stamps that have changed, step by operation": partial(
             scenario, partial(putting_by_heart, changed="tag"), **_FINE

@@ -60,6 +60,10 @@ WRONG = {
     "stamps after the compute": (Variant(stamps_late=True), "two readers, tag invalidated"),
     "late followers share unproven": (Variant(early=True), "two readers, tag invalidated"),
     "late followers share unproven, key": (Variant(early=True), "two readers, key invalidated"),
+    "a look shared with who came after it began": (
+        Variant(early=True),
+        "reader and late reader who look together, key invalidated, an entry there",
+    ),
     "a proof that ignores the stamps": (Variant(blind=True), "two readers, tag invalidated"),
     "joined while the commit is under way": (Variant(stays_open=True), "reader and late reader, tag invalidated, replies on their way"),
     "one mark for all claims of a process": (Variant(one_mark_for_all), "reader, refresh, key invalidated"),

@@ -129,11 +129,17 @@ class SteppedFlights:
     def arrive(self) -> int:
         return self.table.arrive()
 
-    def follow(self, key: str, arrived: int, /) -> Seat | None:
-        return self._taken(self.table.follow(key, arrived, self._caller))
+    def look(self, key: str, arrived: int, /) -> Flight | Seat | None:
+        return self._taken(self.table.look(key, arrived, self._caller))
 
-    def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
-        return self._taken(self.table.enter(key, arrived, self._caller, refreshes=refreshes))
+    def looked(self, key: str, /) -> None:
+        self.table.alone.stop(key)
+
+    async def assemble(self) -> None:
+        await pause()
+
+    def enter(self, key: str, arrived: int, /, *, refreshes: bool = False, look: Any = None) -> Flight | Seat | None:
+        return self._taken(self.table.enter(key, arrived, self._caller, refreshes=refreshes, look=look))
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         woken: list[None] = []
@@ -170,6 +176,7 @@ class World:
     variant: Variant = PRODUCTION
     by_op: bool = False
     replies: bool = False
+    alone: int = 4
     problem: str | None = None
     called: int = 0
     applied: int = 0
@@ -207,7 +214,7 @@ class World:
 
     def process(self, *, like: Ports | None = None, replies: bool | None = None) -> Ports:
         """Return a process: a flight table of its own, or that of another process's thread; the server shared."""
-        table = FlightTable() if like is None else like.flights.table
+        table = FlightTable(self.alone) if like is None else like.flights.table
         self.tables.append(table)
         store = SteppedStore(self, by_op=self.by_op, replies=self.replies if replies is None else replies)
         return Ports(store, self.clock, SteppedFlights(table, self.variant), self.events, self._token)
@@ -302,7 +309,7 @@ class World:
             self.check(hit.value, self.applied)
         if self.problem is None and self.holds(NAMES.lease):
             return "a lease is left that nobody will commit or abandon"
-        if self.problem is None and any(table._flights for table in self.tables):
+        if self.problem is None and any(table._flights or table._looks for table in self.tables):
             return "a flight is left that nobody leads"
         return self.problem
 

@@ -17,7 +17,9 @@ Rules, each with the race that it closes:
    or make use of what that holds.
 6. Once the server failed, a call asks it nothing more: it computes, stores nothing, and followers share by rule 4. Who has something to
    serve does not even compute.
-7. A failure counts only under the stamps that its compute began with (core/failures.py), and is shared by rule 4 as values are.
+7. Who looks may do so for others (rule 4: for those whose calls began before the look). They wait for the server then, so what they waited
+   is spent of their budget. Where nothing is found, the same flight goes on to compute.
+8. A failure counts only under the stamps that its compute began with (core/failures.py), and is shared by rule 4 as values are.
 """
 
 from __future__ import annotations
@@ -28,13 +30,13 @@ from typing import Any, NamedTuple
 from afresh.core.batches import fetch_many
 from afresh.core.budget import one_call, spent_us
 from afresh.core.commits import Behind, Claim, abandon, commit, release
-from afresh.core.decide import Cause, State, Verdict, is_kept
+from afresh.core.decide import Cause, State, Verdict, fresh_for_ms, is_kept
 from afresh.core.envelope import Entry, parse
 from afresh.core.failures import MARK_BYTES, digest_of, is_failure, refusal
 from afresh.core.ops import Abandon, Claim as ClaimOp, Get, Seize, Stamp
 from afresh.core.policy import POLL_MS, pause_after_ms, tag_ttl_ms
-from afresh.core.ports import Flight, Outcome, Ports
-from afresh.core.reads import Hit, Request, fetch, fill_token, hit_kept, hit_of, read
+from afresh.core.ports import Flight, Outcome, Ports, Seat
+from afresh.core.reads import Hit, Request, fetch_for, fill_token, hit_kept, hit_of, read
 from afresh.core.stamps import STAMP_BYTES, Needs
 from afresh.errors import ComputeTimeout, StoreError, UndecodablePayload
 
@@ -58,29 +60,38 @@ async def obtain(ports: Ports, request: Request) -> Hit | Claim | Behind:
     """
     asked_us = ports.clock.ticks_us()
     deadline_us = asked_us + 1000 * request.policy.longest_wait_ms
-    key, arrived = request.names.value, ports.flights.arrive()
-    seat = ports.flights.follow(key, arrived)
+    flights, key, arrived = ports.flights, request.names.value, ports.flights.arrive()
+    place = flights.look(key, arrived)
     while True:
-        if seat is None:
-            hit, verdict = await fetch(ports, request)
+        if place is None or place.leads:
+            hit, verdict = await fetch_for(ports, request, place)
             if hit is not None and verdict.state is State.FRESH:
                 return _served(ports, request, hit)
             if not spent_us(ports):
                 ports = one_call(ports, ports.clock.ticks_us() - asked_us)
-            place = ports.flights.enter(key, arrived, refreshes=hit is not None)
+            place = _enter(ports, request, place, arrived, hit)
             if place is not None and place.leads:
                 return await _lead(ports, _Wanted(request, place, verdict, _new_mark(ports, verdict), hit), deadline_us)
             if hit is not None:
                 return _served(ports, request, hit)
             if place is None:
                 return _alone(ports, request, verdict.cause)
-            seat = place
-        outcome = await ports.flights.wait(seat, (deadline_us - ports.clock.ticks_us()) / 1000)
+        outcome = await flights.wait(place, (deadline_us - ports.clock.ticks_us()) / 1000)
         if outcome is None:
             return await _waited(ports, request) or _alone(ports, request, Cause.BYPASS)
         if (got := _shared(ports, request, outcome)) is not None:
             return got
-        seat, asked_us = None, ports.clock.ticks_us()
+        asked_us = asked_us if outcome.looked else ports.clock.ticks_us()
+        ports = one_call(ports, ports.clock.ticks_us() - asked_us)
+        place = flights.look(key, arrived) if outcome.envelope is None else None
+
+
+def _enter(ports: Ports, request: Request, look: Flight | None, arrived: int, hit: Hit | None) -> Flight | Seat | None:
+    """Return the flight that computes, a place in it, or None; a look that we led is over, or is this flight."""
+    place = ports.flights.enter(request.names.value, arrived, refreshes=hit is not None, look=look)
+    if look is not None and place is not look:
+        look.finish(None)
+    return place
 
 
 async def _waited(ports: Ports, request: Request) -> Hit | None:
@@ -121,7 +132,9 @@ def _shared(ports: Ports, request: Request, outcome: Outcome) -> Hit | Claim | B
         hit = hit_of(request, entry)
     except UndecodablePayload:
         return None
-    hit.stale = entry.created_ms < entry.fresh_until_ms <= ports.clock.now_ms()
+    hit.stale = entry.created_ms < entry.fresh_until_ms <= (now_ms := ports.clock.now_ms())
+    if outcome.looked and hit.stale and fresh_for_ms(entry, now_ms) + request.policy.stale_ttl_ms <= 0:
+        return None
     return _served(ports, request, hit)
 
 

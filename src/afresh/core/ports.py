@@ -79,6 +79,11 @@ class Outcome(Protocol):
         """True if they should compute without waiting for each other: the value cannot be shared."""
         ...
 
+    @property
+    def looked(self) -> bool:
+        """True if nothing was computed: the time that they waited was the server's."""
+        ...
+
 
 class Duty(Protocol):
     """What somebody must end who may be gone."""
@@ -135,14 +140,30 @@ class Flights(Protocol):
         """Note that a call begins now, and return the moment: it may share what is read or computed later."""
         ...
 
-    def follow(self, key: str, arrived: int, /) -> Seat | None:
-        """Join the flight on this key, if there is one that may be joined by this caller, and nothing to serve meanwhile."""
+    def look(self, key: str, arrived: int, /) -> Flight | Seat | None:
+        """Take a seat with who computes this or looks for it; or lead those who look for it from now on.
+
+        None: look alone, since few do so, or since this caller must not wait for the flight that is there; and say `looked` after that. A
+        flight that `refreshes` is not joined: there is something to serve meanwhile, for who looks.
+        """
         ...
 
-    def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
+    def looked(self, key: str, /) -> None:
+        """Note that this caller has looked alone."""
+        ...
+
+    async def assemble(self) -> None:
+        """Let those whose calls begin at this moment take their seats."""
+        ...
+
+    def enter(self, key: str, arrived: int, /, *, refreshes: bool = False, look: Any = None) -> Flight | Seat | None:
         """Lead a new flight, or join; None if the caller must do neither: it has uncommitted writes, or the flight needs it to proceed.
 
-        A flight that `refreshes` is not followed: there is something to serve meanwhile, for who looks.
+        Args:
+            key: what was looked for.
+            arrived: when the call began.
+            refreshes: there is something to serve.
+            look: the flight of those who look for it, if the caller leads that; unless it refreshes, it goes on as the one to compute.
         """
         ...
 

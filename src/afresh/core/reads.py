@@ -12,7 +12,7 @@ from afresh.core.envelope import Entry, Flag
 from afresh.core.keys import Names, Namespace
 from afresh.core.ops import Get
 from afresh.core.policy import Policy
-from afresh.core.ports import Near, Ports, Values
+from afresh.core.ports import Flight, Near, Ports, Values
 from afresh.core.stamps import Needs
 from afresh.errors import StoreError, StoreRefused, UndecodablePayload
 
@@ -27,6 +27,7 @@ __all__ = [
     "decoded",
     "decoded_by_all_means",
     "fetch",
+    "fetch_for",
     "fill",
     "fill_token",
     "hit_kept",
@@ -194,24 +195,45 @@ def stamp_reads(requests: Sequence[Request]) -> Sequence[Get]:
     return list(dict.fromkeys(get for needs in alike(requests).values() for get in needs.reads))
 
 
-async def fetch(ports: Ports, request: Request) -> tuple[Hit | None, Verdict]:
+async def fetch(ports: Ports, request: Request, *, for_all: bool = False) -> tuple[Hit | None, Verdict]:
     """Do what `read` does, from the near tier if it can be, and fill that. What is found may be `max_stale` old.
+
+    With `for_all` it is as new as with `read`, to be shared with other callers.
 
     Cost: none, or as `read`; 1 round trip more where a stamp was held that has just been renewed.
     """
     near = ports.near if request.near else None
     if near is None:
         return await read(ports, request)
-    hit = near.hit(request)
+    hit = None if for_all else near.hit(request)
     if hit is not None:
         return hit, NEAR
     token = near.token()  # before anything is read, the held stamps among it
-    held = near.held(token, [get.key for get in request.needs.reads])
+    held = () if for_all else near.held(token, [get.key for get in request.needs.reads])
     started_us = ports.clock.ticks_us()
     hit, verdict = await read(ports, request, held)
     if verdict.cause is Cause.INVALIDATED and any(held):  # perhaps it is the stamp held that is old
         hit, verdict = await read(one_call(ports, ports.clock.ticks_us() - started_us), request)
     fill(ports, near, token, request, hit, verdict)
+    return hit, verdict
+
+
+async def fetch_for(ports: Ports, request: Request, look: Flight | None) -> tuple[Hit | None, Verdict]:
+    """Do what `fetch` does; for those, too, who wait in our look, if we lead one."""
+    if look is None:
+        try:
+            return await fetch(ports, request)
+        finally:
+            ports.flights.looked(request.names.value)
+    try:
+        await ports.flights.assemble()
+        look.mark()
+        hit, verdict = await fetch(ports, request, for_all=True)
+    except BaseException:
+        look.finish(None)
+        raise
+    if hit is not None and verdict.entry is not None:
+        look.finish(verdict.entry.raw)
     return hit, verdict
 
 

@@ -5,6 +5,10 @@ A flight begins when its leader finds nothing to serve. Others take a seat. Thos
 the proof that the commit brings (see core/flows.py, rule 4). Everybody else is told to look again, and the first of them leads the next
 flight, for which all of them are early: however many wait, two computes are enough.
 
+Looking is shared in the same way, once more than a few look for one key at once: somebody leads the *look*, the others take seats. They get
+what is found, if the reading began after their calls; if nothing is, the look becomes the flight that computes, and they keep their seats.
+So a thousand callers at one moment cost the server a handful of commands, and no connection each.
+
 Nobody joins a flight that needs this very caller to proceed: one that it leads itself, directly or through the flights that those wait
 for; nor, from a plain function, one that a task of this thread's event loop leads.
 
@@ -21,6 +25,7 @@ exception still holds its frames (it waits for nothing that it leads); a fork wh
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +36,7 @@ from typing import Any, Literal, NamedTuple
 from afresh.core.ports import Duty
 from afresh.runtime.apart import is_apart
 from afresh.runtime.callers import Caller, TaskGate, ThreadGate, this_task, this_thread
+from afresh.runtime.looking import LOOKING_ALONE, Looking
 
 __all__ = ["AsyncFlights", "Flight", "FlightTable", "Outcome", "Seat", "SyncFlights"]
 
@@ -46,6 +52,7 @@ class Outcome(NamedTuple):
 
     envelope: bytes | None
     alone: bool
+    looked: bool = False
 
 
 class Cabin:
@@ -55,19 +62,22 @@ class Cabin:
         leader: who leads it.
         seats: those who wait for its end; None once it has come.
         outer: the flight whose compute began this one.
+        refreshes: there is something to serve while it computes.
+        looks: nothing is computed in it, as yet.
         waits_for: those that its own compute waits for; several, if tasks of it wait.
         marked: see `Flight.mark`.
         duty: see `Flight.carry`.
     """
 
-    __slots__ = ("duty", "leader", "marked", "outer", "refreshes", "seats", "waits_for")
+    __slots__ = ("duty", "leader", "looks", "marked", "outer", "refreshes", "seats", "waits_for")
 
-    def __init__(self, leader: Caller, outer: Cabin | None, *, refreshes: bool) -> None:
+    def __init__(self, leader: Caller, *, refreshes: bool = False, looks: bool = False) -> None:
         self.leader = leader
         self.marked = 0
         self.duty: weakref.ref[Duty] | None = None
-        self.outer = outer
+        self.outer: Cabin | None = None
         self.refreshes = refreshes
+        self.looks = looks
         self.seats: list[Seat] | None = []
         self.waits_for: list[Cabin] = []
 
@@ -95,13 +105,13 @@ class Seat:
 class Flight:
     """One computation, as its leader alone sees it. See `afresh.core.ports.Flight`."""
 
-    __slots__ = ("_cabin", "_caller", "_key", "_leading", "_table")
+    __slots__ = ("_caller", "_key", "_leading", "_table", "cabin")
     leads: Literal[True] = True
 
     def __init__(self, table: FlightTable, key: str, cabin: Cabin, caller: Callable[[], Caller]) -> None:
         self._table = table
         self._key = key
-        self._cabin = cabin
+        self.cabin = cabin
         self._caller = caller
         self._leading: Token[tuple[Cabin, ...]] | None = None
 
@@ -112,17 +122,17 @@ class Flight:
 
     def carry(self, duty: Duty, /) -> None:
         """Let go of it if the leader turns out to be gone."""
-        self._cabin.duty = weakref.ref(duty)
+        self.cabin.duty = weakref.ref(duty)
 
     def hand_over(self) -> None:
         """Note that whoever calls `start_compute` leads it from now on."""
-        self._cabin.leader = _NOBODY
+        self.cabin.leader = _NOBODY
 
     def start_compute(self) -> None:
         """Note that what this thread or task calls from now on is called by the leader's compute."""
-        self._cabin.leader = self._caller()
+        self.cabin.leader = self._caller()
         # What has ended is there no more, but where somebody was torn from a compute.
-        self._leading = _LEADING.set((*(cabin for cabin in _LEADING.get() if cabin.seats is not None), self._cabin))
+        self._leading = _LEADING.set((*(cabin for cabin in _LEADING.get() if cabin.seats is not None), self.cabin))
 
     def end_compute(self) -> None:
         """End what `start_compute` began, in the same thread or task, or wherever its coroutine is closed."""
@@ -133,25 +143,31 @@ class Flight:
 
     def mark(self) -> None:
         """Make the calls that arrived so far early ones, whether or not they have taken their seats."""
-        self._cabin.marked = self._table.arrive()
+        self.cabin.marked = self._table.arrive()
 
     def close(self) -> None:
         """Let nobody join any more."""
         with self._table.lock:
-            self._table.drop(self._key, self._cabin)
+            self._table.drop(self._key, self.cabin)
 
     def finish(self, envelope: bytes | None, *, proven: bool = False, alone: bool = False) -> None:
         """Leave an outcome for every seat and wake it. Later calls change nothing."""
-        self._table.end(self._key, self._cabin, envelope, proven=proven, alone=alone)
+        self._table.end(self._key, self.cabin, envelope, proven=proven, alone=alone)
 
 
 class FlightTable:
-    """The flights of one engine, by key."""
+    """The flights of one engine, by key.
 
-    def __init__(self) -> None:
+    Args:
+        alone: how many look for one key at once before others wait for one of them.
+    """
+
+    def __init__(self, alone: int = LOOKING_ALONE) -> None:
         # Re-entrant: a signal's handler, or an object's finalizer, may call in the middle of a call.
         self.lock = threading.RLock()
         self._flights: dict[str, Cabin] = {}
+        self._looks: dict[str, Cabin] = {}
+        self.alone = Looking(alone)
         # Returns this moment's number. Later ones are higher.
         self.arrive: Callable[[], int] = count(1).__next__
 
@@ -159,11 +175,15 @@ class FlightTable:
         """Begin anew after a fork: the leaders are threads of the parent."""
         self.lock = threading.RLock()
         self._flights = {}
+        self._looks = {}
+        self.alone.forget()
 
     def drop(self, key: str, cabin: Cabin) -> None:
         """Take a flight out, if it is still in. The lock is held."""
         if self._flights.get(key) is cabin:
             del self._flights[key]
+        if self._looks.get(key) is cabin:
+            del self._looks[key]
 
     def end(self, key: str, cabin: Cabin, envelope: bytes | None = None, *, proven: bool = False, alone: bool = False) -> None:
         """See `Flight.finish`."""
@@ -177,15 +197,15 @@ class FlightTable:
                     cabin.outer.waits_for.remove(cabin)
             for seat in seats:
                 if seat.outcome is None:
-                    seat.outcome = Outcome(envelope if seat.arrived < cabin.marked or proven else None, alone)
+                    seat.outcome = Outcome(envelope if seat.arrived < cabin.marked or proven else None, alone, cabin.looks)
         for seat in seats:
             if (wake := seat.wake) is not None:
                 wake()
         cabin.seats = None
 
-    def _find(self, key: str) -> Cabin | None:
+    def _find(self, key: str, where: dict[str, Cabin]) -> Cabin | None:
         """Return what others fly there, if somebody leads it still. The lock is held."""
-        cabin = self._flights.get(key)
+        cabin = where.get(key)
         if cabin is not None and cabin.leader.is_gone:
             self.end(key, cabin)
             if cabin.duty is not None and (duty := cabin.duty()) is not None:
@@ -193,31 +213,50 @@ class FlightTable:
             return None
         return cabin
 
-    def follow(self, key: str, arrived: int, caller: Callable[[], Caller]) -> Seat | None:
-        """Take a seat, if there is a flight, nothing to serve meanwhile, and this caller may wait for it."""
-        if key not in self._flights or is_apart():
+    def look(self, key: str, arrived: int, caller: Callable[[], Caller]) -> Flight | Seat | None:
+        """See `afresh.core.ports.Flights`."""
+        if (key not in self._flights and key not in self._looks and self.alone.start(key)) or is_apart():
             return None
         me = caller()
         with self.lock:
-            cabin = self._find(key)
-            return None if cabin is None or cabin.refreshes else _seat_in(cabin, arrived, me)
-
-    def enter(self, key: str, arrived: int, caller: Callable[[], Caller], *, refreshes: bool = False) -> Flight | Seat | None:
-        """Take a seat, or lead; None for who stays apart, or if there is a flight that this caller must not wait for."""
-        if is_apart():
-            return None
-        leading, me = _LEADING.get(), caller()
-        with self.lock:
-            cabin = self._find(key)
+            cabin = self._find(key, self._flights)
+            if cabin is None or cabin.refreshes:
+                cabin = self._find(key, self._looks)
             if cabin is not None:
                 return _seat_in(cabin, arrived, me)
-            outer = leading[-1] if leading else None
-            cabin = Cabin(me, outer, refreshes=refreshes)
-            flight = Flight(self, key, cabin, caller)
-            if outer is not None:
-                outer.waits_for.append(cabin)
-            self._flights[key] = cabin
-            return flight
+            self.alone.stop_all(key)
+            return self._lead(self._looks, key, Cabin(me, looks=True), caller)
+
+    def enter(
+        self, key: str, arrived: int, caller: Callable[[], Caller], *, refreshes: bool = False, look: Flight | None = None
+    ) -> Flight | Seat | None:
+        """See `afresh.core.ports.Flights`."""
+        if is_apart():
+            return None
+        me = caller()
+        with self.lock:
+            cabin = self._find(key, self._flights)
+            if cabin is not None:
+                cabin.refreshes &= refreshes  # where one finds nothing to serve, others need not look
+                return _seat_in(cabin, arrived, me)
+            if look is not None and not refreshes:
+                self.drop(key, look.cabin)
+                self._flights[key] = look.cabin
+                look.cabin.looks = False
+                return look
+            if look is None and (cabin := self._find(key, self._looks)) is not None:
+                return _seat_in(cabin, arrived, me)
+            return self._lead(self._flights, key, Cabin(me, refreshes=refreshes), caller)
+
+    def _lead(self, where: dict[str, Cabin], key: str, cabin: Cabin, caller: Callable[[], Caller]) -> Flight:
+        """Return a new flight. The lock is held."""
+        flight = Flight(self, key, cabin, caller)
+        leading = _LEADING.get()
+        if leading:
+            cabin.outer = leading[-1]
+            cabin.outer.waits_for.append(cabin)
+        where[key] = cabin
+        return flight
 
     def start_waiting(self, seat: Seat, wake: Callable[[], object]) -> Outcome | None:
         """Ask to be woken, unless the outcome is there."""
@@ -234,6 +273,8 @@ class FlightTable:
 
     def stop_waiting(self, seat: Seat) -> Outcome | None:
         """Return the outcome, if there is one by now."""
+        if seat.outcome is not None and seat.waits is None:
+            return seat.outcome  # without the lock, which all those want that are woken together
         with self.lock:
             seat.wake = None
             if seat.waits is not None:
@@ -261,7 +302,41 @@ def _needs(caller: Caller, cabin: Cabin) -> bool:
     return False
 
 
-class SyncFlights:
+class _Flights:
+    """The table as callers of one colour see it."""
+
+    def __init__(self, table: FlightTable, caller: Callable[[], Caller]) -> None:
+        self._table = table
+        self._caller = caller
+
+    def arrive(self) -> int:
+        """See `afresh.core.ports.Flights`."""
+        return self._table.arrive()
+
+    def look(self, key: str, arrived: int, /) -> Flight | Seat | None:
+        """See `afresh.core.ports.Flights`."""
+        return self._table.look(key, arrived, self._caller)
+
+    def looked(self, key: str, /) -> None:
+        """See `afresh.core.ports.Flights`."""
+        self._table.alone.stop(key)
+
+    def enter(self, key: str, arrived: int, /, *, refreshes: bool = False, look: Any = None) -> Flight | Seat | None:
+        """See `afresh.core.ports.Flights`."""
+        return self._table.enter(key, arrived, self._caller, refreshes=refreshes, look=look)
+
+    async def _wait(self, seat: Seat, gate: ThreadGate | TaskGate, timeout_ms: float) -> Outcome | None:
+        outcome = self._table.start_waiting(seat, gate.open)
+        if outcome is not None:
+            return outcome
+        try:
+            await gate.wait(timeout_ms)
+        finally:
+            outcome = self._table.stop_waiting(seat)
+        return outcome
+
+
+class SyncFlights(_Flights):
     """The table as threads see it.
 
     Args:
@@ -270,60 +345,31 @@ class SyncFlights:
     """
 
     def __init__(self, table: FlightTable, caller: Callable[[], Caller] = this_thread) -> None:
-        self._table = table
-        self._caller = caller
+        super().__init__(table, caller)
 
-    def arrive(self) -> int:
-        """See `afresh.core.ports.Flights`."""
-        return self._table.arrive()
-
-    def follow(self, key: str, arrived: int, /) -> Seat | None:
-        """See `afresh.core.ports.Flights`."""
-        return self._table.follow(key, arrived, self._caller)
-
-    def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
-        """See `afresh.core.ports.Flights`."""
-        return self._table.enter(key, arrived, self._caller, refreshes=refreshes)
+    @staticmethod
+    async def assemble() -> None:
+        """Let other threads have the interpreter that wait for it."""
+        time.sleep(0)  # noqa: ASYNC251  it is for threads: see run_now
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Block this thread until the flight's end."""
-        gate = ThreadGate()
-        outcome = self._table.start_waiting(seat, gate.open)
-        if outcome is not None:
-            return outcome
-        try:
-            await gate.wait(timeout_ms)
-        finally:
-            outcome = self._table.stop_waiting(seat)
-        return outcome
+        return await self._wait(seat, ThreadGate(), timeout_ms)
 
 
-class AsyncFlights:
+class AsyncFlights(_Flights):
     """The table as tasks see it."""
 
     def __init__(self, table: FlightTable) -> None:
-        self._table = table
+        super().__init__(table, this_task)
 
-    def arrive(self) -> int:
-        """See `afresh.core.ports.Flights`."""
-        return self._table.arrive()
+    @staticmethod
+    async def assemble() -> None:
+        """Let the other tasks run that are ready."""
+        import asyncio  # whoever has a task has loaded it
 
-    def follow(self, key: str, arrived: int, /) -> Seat | None:
-        """See `afresh.core.ports.Flights`."""
-        return self._table.follow(key, arrived, this_task)
-
-    def enter(self, key: str, arrived: int, /, *, refreshes: bool = False) -> Flight | Seat | None:
-        """See `afresh.core.ports.Flights`."""
-        return self._table.enter(key, arrived, this_task, refreshes=refreshes)
+        await asyncio.sleep(0)
 
     async def wait(self, seat: Any, timeout_ms: float, /) -> Outcome | None:
         """Suspend this task until the flight's end."""
-        gate = TaskGate()
-        outcome = self._table.start_waiting(seat, gate.open)
-        if outcome is not None:
-            return outcome
-        try:
-            await gate.wait(timeout_ms)
-        finally:
-            outcome = self._table.stop_waiting(seat)
-        return outcome
+        return await self._wait(seat, TaskGate(), timeout_ms)

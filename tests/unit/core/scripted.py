@@ -111,4 +111,4 @@ class Scripted:
     @property
     def is_idle(self) -> bool:
         """Say whether no flight is left."""
-        return not self.table._flights
+        return not self.table._flights and not self.table._looks

@@ -13,6 +13,7 @@ from afresh.core.reads import Hit, Request, read
 from afresh.core.renewing import renew
 from afresh.core.stamps import NOTHING, needs_of
 from afresh.errors import StoreRefused, StoreUnavailable, UncachedWarning
+from afresh.runtime.looking import Looking
 from afresh.runtime.run_now import run_now
 from tests.unit.core.scripted import FUNCTION, NAMESPACE, Scripted, a_request, somebody_else
 
@@ -373,9 +374,10 @@ def test_an_interrupted_leader_leaves_nobody_waiting(world: Scripted, interrupti
 class Outcome:
     """What a flight left."""
 
-    def __init__(self, envelope: bytes | None, *, alone: bool = False) -> None:
+    def __init__(self, envelope: bytes | None, *, alone: bool = False, looked: bool = False) -> None:
         self.envelope = envelope
         self.alone = alone
+        self.looked = looked
 
 
 def test_a_follower_shares_only_what_it_could_have_read(world: Scripted) -> None:
@@ -392,6 +394,44 @@ def test_a_follower_shares_only_what_it_could_have_read(world: Scripted) -> None
     assert shared(raw[:-1]) is None, "does not decode"
     assert shared(raw, a_request(tags=["b"])) is None, "does not carry the tag"
     assert isinstance(shared(None, alone=True), Claim)
+    world.now += 60_000
+    assert shared(raw, a_request(stale_ttl_ms=60_000), looked=True) == Hit([1], stale=True)
+    assert shared(raw, looked=True) is None, "found for somebody who takes old values"
+
+
+def test_a_look_for_all_that_is_cancelled_leaves_nobody_waiting(world: Scripted) -> None:
+    world.table.alone = Looking(0)
+    world.failing[ops.Get] = KeyboardInterrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        obtain(world, a_request())
+
+    assert world.is_idle
+
+
+def test_what_waiting_for_a_look_took_is_spent(world: Scripted) -> None:
+    """The server was asked meanwhile, for all who wait."""
+    look = world.table.look(a_request().names.value, 0, somebody_else)
+    while look is None:
+        look = world.table.look(a_request().names.value, 0, somebody_else)
+    spent: list[int] = []
+    flight_of = world.flight
+
+    async def flight(batch: Any, /, spent_us: int = 0) -> list[Any]:
+        spent.append(spent_us)
+        return await flight_of(batch)
+
+    def end() -> None:
+        world.now += 7
+        look.finish(None)
+
+    world.flight = flight  # type: ignore[method-assign]  # what it is asked for is all that is looked at
+    ending = threading.Timer(0.02, end)
+    ending.start()
+
+    assert isinstance(obtain(world, a_request()), Claim)
+    ending.join()
+    assert spent[0] == 7_000
 
 
 @pytest.mark.parametrize("stale_ttl_ms", [0, 60_000])

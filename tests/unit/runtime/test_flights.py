@@ -12,6 +12,7 @@ import pytest
 
 from afresh.runtime.callers import Caller
 from afresh.runtime.flights import _LEADING, AsyncFlights, Flight, FlightTable, Outcome, Seat, SyncFlights
+from afresh.runtime.looking import LOOKING_ALONE
 from afresh.runtime.run_now import run_now
 from afresh.testing import wait_until, wait_until_async
 
@@ -40,10 +41,26 @@ class Party:
         self._led: list[Flight] = []
 
     def follow(self, key: str) -> Seat | None:
-        return self._context.run(self.table.follow, key, self.table.arrive(), lambda: self._caller)
+        place = self.look(key)
+        if isinstance(place, Seat):
+            return place
+        self.table.alone.stop(key)
+        if place is not None:
+            place.finish(None)
+        return None
 
-    def enter(self, key: str) -> Flight | Seat | None:
-        return self._context.run(self.table.enter, key, self.table.arrive(), lambda: self._caller)
+    def look(self, key: str) -> Flight | Seat | None:
+        return self._context.run(self.table.look, key, self.table.arrive(), lambda: self._caller)
+
+    def enter(self, key: str, **how: Any) -> Flight | Seat | None:
+        return self._context.run(lambda: self.table.enter(key, self.table.arrive(), lambda: self._caller, **how))
+
+    def lead_look(self, key: str) -> Flight:
+        """Lead a look, as who comes when enough look alone."""
+        while not isinstance(place := self.look(key), Flight):
+            assert place is None
+        self._led.append(place)
+        return place
 
     def lead(self, key: str) -> Flight:
         flight = self.enter(key)
@@ -80,6 +97,77 @@ def party(table: FlightTable) -> Callable[..., Party]:
         return parties[-1]
 
     return make
+
+
+# --- looking together ----------------------------------------------------------------------------------------------
+def test_a_few_look_alone_and_the_others_wait_for_one_more(party: Callable[..., Party]) -> None:
+    parties = [party() for _ in range(LOOKING_ALONE + 3)]
+
+    places = [each.look("k") for each in parties]
+
+    assert places[:LOOKING_ALONE] == [None] * LOOKING_ALONE
+    assert isinstance(places[LOOKING_ALONE], Flight)
+    assert [place.cabin is places[LOOKING_ALONE].cabin for place in places[LOOKING_ALONE + 1 :]] == [True, True]
+
+
+def test_who_waits_for_a_look_is_told_that_nothing_was_computed(party: Callable[..., Party]) -> None:
+    leader, early, late = party(), party(), party()
+    look = leader.lead_look("k")
+    seats = [early.look("k")]
+    look.mark()
+    seats.append(late.look("k"))
+
+    look.finish(b"found")
+
+    assert [seat.outcome for seat in seats] == [Outcome(b"found", False, True), Outcome(None, False, True)]
+
+
+def test_a_look_that_finds_nothing_goes_on_as_the_flight_that_computes(party: Callable[..., Party]) -> None:
+    leader, waiting, alone, newcomer = (party() for _ in range(4))
+    look = leader.lead_look("k")
+    seat = waiting.look("k")
+
+    assert alone.enter("k").cabin is look.cabin, "who looked alone and found nothing waits for who looks for all"
+    assert leader.enter("k", look=look) is look
+    assert newcomer.look("k").cabin is look.cabin
+    look.mark()
+    look.finish(b"computed")
+
+    assert seat.outcome == Outcome(b"computed", False)
+
+
+def test_a_look_that_finds_something_old_ends_beside_the_flight_that_refreshes(party: Callable[..., Party]) -> None:
+    leader, waiting = party(), party()
+    look = leader.lead_look("k")
+    assert isinstance(waiting.look("k"), Seat)
+
+    refresh = leader.enter("k", refreshes=True, look=look)
+
+    assert isinstance(refresh, Flight)
+    assert refresh is not look
+    look.finish(b"old")
+    again = party()
+    assert isinstance(again.look("k"), Flight), "there is something to serve: nobody waits for the refresh"
+
+
+def test_where_one_finds_nothing_to_serve_everybody_waits_for_the_refresh(party: Callable[..., Party]) -> None:
+    """Else each of a thousand would look in turn, to wake all the others."""
+    refreshing, leader, newcomer = party(), party(), party()
+    refresh = refreshing.enter("k", refreshes=True)
+    look = leader.lead_look("k")
+
+    assert leader.enter("k", look=look).cabin is refresh.cabin
+
+    assert newcomer.look("k").cabin is refresh.cabin
+
+
+def test_a_count_of_lookers_that_is_too_high_mends_itself(party: Callable[..., Party], table: FlightTable) -> None:
+    for _ in range(LOOKING_ALONE):
+        assert party().look("k") is None  # and never says that it has looked
+
+    party().lead_look("k").finish(None)
+
+    assert party().look("k") is None
 
 
 # --- who gets what -------------------------------------------------------------------------------------------------
@@ -162,7 +250,7 @@ def test_nobody_joins_a_flight_that_is_closed_or_ended(party: Callable[..., Part
     second = other.lead("k")
     leader.end(first)
 
-    assert party().follow("k").cabin is second._cabin
+    assert party().follow("k").cabin is second.cabin
     other.end(second)
     assert party().follow("k") is None
 
@@ -220,7 +308,7 @@ def test_a_coroutine_that_is_closed_from_elsewhere_ends_what_it_began(party: Cal
     assert bystander.stop_waiting(seat) is None
     bystander.end(flight)
 
-    assert flight._cabin.waits_for == its_own._cabin.waits_for == []
+    assert flight.cabin.waits_for == its_own.cabin.waits_for == []
     assert isinstance(party().enter("k"), Flight)
     assert bystander.follow("of its own") is None
 
@@ -246,7 +334,7 @@ def test_a_flight_waits_for_those_that_its_own_compute_leads(party: Callable[...
     assert two.follow("outer") is None
     assert two.follow("inner") is None
     one.end(inner)
-    assert two.follow("outer") is None or two.follow("outer").cabin is not inner._cabin
+    assert two.follow("outer") is None or two.follow("outer").cabin is not inner.cabin
 
 
 def test_two_that_took_seats_in_each_others_flights_do_not_both_wait(party: Callable[..., Party]) -> None:
@@ -349,8 +437,8 @@ def test_the_compute_of_a_flight_that_is_gone_is_forgotten(party: Callable[..., 
 
     inner = leader.lead("inner")
 
-    assert inner._cabin.outer is not None
-    assert leader._context.run(_LEADING.get) == (inner._cabin,)
+    assert inner.cabin.outer is not None
+    assert leader._context.run(_LEADING.get) == (inner.cabin,)
 
 
 def test_what_ended_half_way_ends_whole(table: FlightTable, party: Callable[..., Party]) -> None:
@@ -388,7 +476,7 @@ def test_a_thread_waits_for_a_thread(table: FlightTable) -> None:
     leader = Party(table)
     flight = leader.lead("k")
     outcomes: list[Outcome | None] = []
-    seats = [flights.follow("k", flights.arrive()) for _ in range(3)]
+    seats = [flights.look("k", flights.arrive()) for _ in range(3)]
     threads = [threading.Thread(target=lambda seat=seat: outcomes.append(wait(flights, seat))) for seat in seats]
     for thread in threads:
         thread.start()
@@ -408,14 +496,14 @@ def test_a_thread_gives_up_when_its_time_is_up(table: FlightTable, timeout_ms: f
     leader.lead("k")
     flights = SyncFlights(table)
 
-    assert wait(flights, flights.follow("k", flights.arrive()), timeout_ms) is None
+    assert wait(flights, flights.look("k", flights.arrive()), timeout_ms) is None
 
 
 def test_a_time_longer_than_threads_can_wait_is_as_long_as_they_can(table: FlightTable) -> None:
     leader = Party(table)
     flight = leader.lead("k")
     flights = SyncFlights(table)
-    seat = flights.follow("k", flights.arrive())
+    seat = flights.look("k", flights.arrive())
     ending = threading.Timer(0.01, lambda: flight.finish(b"value", proven=True))
     ending.start()
 
@@ -427,7 +515,7 @@ async def test_a_task_waits_for_a_task_and_for_a_thread(table: FlightTable) -> N
     flights = AsyncFlights(table)
     leader = Party(table)
     flight = leader.lead("k")
-    seats = [flights.follow("k", flights.arrive()) for _ in range(3)]
+    seats = [flights.look("k", flights.arrive()) for _ in range(3)]
     waiting = [asyncio.create_task(flights.wait(seat, LONG_MS)) for seat in seats]
     await wait_until_async(lambda: all(seat.wake for seat in seats), 10, "three tasks to wait")
 
@@ -442,14 +530,14 @@ async def test_a_task_gives_up_when_its_time_is_up(table: FlightTable, timeout_m
     leader.lead("k")
     flights = AsyncFlights(table)
 
-    assert await flights.wait(flights.follow("k", flights.arrive()), timeout_ms) is None
+    assert await flights.wait(flights.look("k", flights.arrive()), timeout_ms) is None
 
 
 async def test_a_task_that_finds_the_outcome_there_does_not_wait(table: FlightTable) -> None:
     leader = Party(table)
     flight = leader.lead("k")
     flights = AsyncFlights(table)
-    seat = flights.follow("k", flights.arrive())
+    seat = flights.look("k", flights.arrive())
     flight.finish(b"value", proven=True)
 
     assert await flights.wait(seat, LONG_MS) == Outcome(b"value", False)
@@ -459,7 +547,7 @@ async def test_a_cancelled_task_gives_its_seat_up(table: FlightTable) -> None:
     leader = Party(table)
     flight = leader.lead("k")
     flights = AsyncFlights(table)
-    seat = flights.follow("k", flights.arrive())
+    seat = flights.look("k", flights.arrive())
     waiting = asyncio.create_task(flights.wait(seat, LONG_MS))
     await wait_until_async(lambda: seat.wake, 10, "the task to wait")
 
@@ -479,7 +567,7 @@ def test_waking_a_task_whose_loop_is_closed_harms_nobody(table: FlightTable) -> 
     seats: list[Any] = []
 
     async def leave_a_task_behind() -> None:
-        seats.append(flights.follow("k", flights.arrive()))
+        seats.append(flights.look("k", flights.arrive()))
         waiting = flights.wait(seats[0], LONG_MS)
         task = asyncio.create_task(waiting)
         await wait_until_async(lambda: seats[0].wake, 10, "the task to wait")
