@@ -117,6 +117,29 @@ def test_clearing_leaves_other_applications_alone(valkey, namespace):
     assert [valkey.command("GET", key) for key in others] == [b"theirs"] * len(others)
 
 
+@pytest.mark.parametrize("whose", ["the function's", "a tag's", "the namespace's"])
+def test_a_stamp_that_was_overwritten_is_replaced(valkey, namespace, whose):
+    """What is no stamp says nothing, so what was stored under it is computed anew: once, and not for as long as the bytes are there."""
+    computed = []
+    with Cache(valkey.url, namespace=namespace, budget="10s") as cache:
+
+        @cache.memoize(tags=["t"])
+        def value(x):
+            computed.append(x)
+            return x
+
+        tags = cache._engine.namespace
+        stamp = {"the function's": tags.tag_of(value.tag), "a tag's": tags.tag_of("t"), "the namespace's": tags.tag}[whose].key
+        for _ in range(3):
+            value(1)
+            cache.get_or_compute("k", lambda: 1)
+        assert valkey.command("SET", stamp, "no stamp", "XX", "KEEPTTL") is not None
+        assert valkey.command("APPEND", stamp, ", that is") > 8
+        for _ in range(3):
+            assert value(1) == 1
+    assert computed == [1, 1]
+
+
 def test_a_computation_that_raises_is_not_remembered_unless_it_is_asked_for(memoize, run):
     calls = []
 

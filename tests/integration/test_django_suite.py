@@ -50,7 +50,8 @@ def _download(requirement: str, folder: Path) -> None:
         pytest.skip(f"Django's source distribution could not be downloaded from PyPI: {said}")
     (archive,) = (folder / "sdist").glob("*.tar.gz")
     with tarfile.open(archive) as opened:
-        opened.extractall(folder / "unpacked", filter="data")
+        opened.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian's Python 3.11.2 has none
+        opened.extractall(folder / "unpacked")
     (tests,) = (folder / "unpacked").glob("*/tests")
     tests.rename(folder / "tests")
     shutil.rmtree(folder / "unpacked")

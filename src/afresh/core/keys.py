@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from binascii import crc_hqx
 from collections.abc import Iterable
+from functools import cache
 from itertools import count
 from typing import NamedTuple, final
 
@@ -250,7 +251,10 @@ def twins(namespace: str, value: str) -> Names:
     tag = _hash_tag(value)
     rest = "" if tag == value else value
     if "}" in tag or not tag:  # such a key is hashed whole and cannot be quoted in braces: find a tag of the same slot
-        slot = key_slot(value)
-        tag = next(text for text in map(str, count()) if crc_hqx(text.encode(), 0) % SLOTS == slot)
-        rest = value
+        tag, rest = _tag_in(key_slot(value)), value
     return Names(value, f"{namespace}:l:{{{tag}}}{rest}", f"{namespace}:t:{{{tag}}}{rest}")
+
+
+@cache  # a search of 5 ms, for one of 16,384 slots
+def _tag_in(slot: int) -> str:
+    return next(text for text in map(str, count()) if crc_hqx(text.encode(), 0) % SLOTS == slot)
