@@ -220,11 +220,9 @@ class Facade:
         return self._defaults.stale_ttl_ms if stale_ttl is MISSING else _capped(duration_ms(stale_ttl, what="stale_ttl"))
 
     def _keyed(self, key: str, ttl: Duration = MISSING, tags: Iterable[str] = (), *, kind: Any = None) -> Request:
-        if key.__class__ is str and key and ttl is MISSING and kind is None and not tags:
-            engine = self._engine
-            return Request(
-                engine.namespace.names(user_id(key)), engine.default_needs, self._policy, engine.values, "keys", engine.namespace
-            )
+        if key.__class__ is str and key and kind is None and not tags:
+            engine, policy = self._engine, self._policy if ttl is MISSING else self._policy_of(ttl)
+            return Request(engine.namespace.names(user_id(key)), engine.default_needs, policy, engine.values, "keys", engine.namespace)
         if not isinstance(key, str):
             msg = f"a cache key is text of at least one character, not {type(key).__name__}: turn it into str first."
             raise TypeError(msg)

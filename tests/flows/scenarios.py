@@ -10,7 +10,7 @@ from typing import TypeAlias
 from afresh.core import writes
 from afresh.core.reads import Request
 from afresh.testing.stepping import Actor, Scenario
-from tests.flows.world import KEYS, NAMESPACE, STAMPS, Variant, World, isolated, request
+from tests.flows.world import BARE, KEYS, NAMESPACE, STAMPS, Variant, World, isolated, request
 
 Cast: TypeAlias = Callable[[World, Request], list[Actor]]
 
@@ -156,6 +156,14 @@ SCENARIOS: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
         "two readers, put": partial(scenario, putting),
         "two readers, put under remembered stamps": partial(scenario, putting_by_heart),
         "two readers, put under stamps that have changed": partial(scenario, partial(putting_by_heart, changed="tag")),
+        "two readers, set": partial(scenario, putting, wanted=BARE),
+        "two readers, set under a remembered stamp": partial(scenario, putting_by_heart, wanted=BARE),
+        "reader, set under a stamp that has changed": partial(
+            scenario, partial(putting_by_heart, readers=1, changed="namespace"), wanted=BARE
+        ),
+        "reader, set under a remembered stamp, step by operation and reply": partial(
+            scenario, partial(putting_by_heart, readers=1), wanted=BARE, **_FINE
+        ),
         "reader, refresh": partial(scenario, refreshing),
         "reader, refresh, replies on their way": partial(scenario, refreshing, **_REPLIES),
         "reader that renews, key invalidated": partial(scenario, partial(renewal, kind="key", processes=1)),

@@ -78,6 +78,10 @@ def request(*, tags: Sequence[str] = ("a",), names: Names = NAMES, **policy: Any
     return Request(names, needs_of(NAMESPACE, FUNCTION, tags), Policy(60_000, **policy), VALUES, "f", NAMESPACE)
 
 
+# An application's key without tags, whose writes take the shortest way.
+BARE = Request(NAMESPACE.names("k:k"), needs_of(NAMESPACE), Policy(60_000), VALUES, "keys", NAMESPACE)
+
+
 class Still:
     """A clock that stands. Sleepers sleep until the server's data has changed."""
 

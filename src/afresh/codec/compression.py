@@ -15,9 +15,9 @@ from afresh.errors import UndecodablePayload
 if TYPE_CHECKING:
     from zstandard import ZstdCompressor, ZstdDecompressor
 
-__all__ = ["compress", "decompress", "decompressed"]
+__all__ = ["SMALLEST_BYTES", "compress", "decompress", "decompressed"]
 
-_SMALLEST_BYTES: Final = 1024
+SMALLEST_BYTES: Final = 1024
 _LARGEST_SHARE: Final = 0.9
 
 
@@ -47,7 +47,7 @@ def compress(payload: bytes) -> bytes | None:
 
     It stays below 1 KiB, where less than a tenth would be saved, and where zstandard is not installed.
     """
-    if len(payload) < _SMALLEST_BYTES or (compressor := _contexts.compressor) is None:
+    if len(payload) < SMALLEST_BYTES or (compressor := _contexts.compressor) is None:
         return None
     packed = compressor.compress(payload)
     return packed if len(packed) <= len(payload) * _LARGEST_SHARE else None

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from afresh.codec.compression import compress, decompress
+from afresh.codec.compression import SMALLEST_BYTES, compress, decompress
 from afresh.codec.dictionaries import Dictionaries
 from afresh.codec.integers import decode_int, encode_int
 from afresh.core.envelope import Entry, Flag
@@ -81,10 +81,13 @@ class CodecValues:
             reason = f"it takes {len(payload):,} bytes, and max_value_bytes is {self.max_bytes:,}"
             raise UnencodableValue(type(value).__name__, reason=reason)
         flags = Flag.SIGNED if self.signer else 0
-        number, packed = self._compressed(payload)
-        if packed is not None:
-            payload, flags = packed, flags | Flag.COMPRESSED
-        return Encoded(self.codec.codec_id, flags, payload, number)
+        number = 0
+        if self.dictionaries is not None or len(payload) >= SMALLEST_BYTES:
+            number, packed = self._compressed(payload)
+            if packed is not None:
+                payload, flags = packed, flags | Flag.COMPRESSED
+        # What Encoded(…) does before this takes as long as packing a small value.
+        return tuple.__new__(Encoded, (self.codec.codec_id, flags, payload, number))
 
     def _compressed(self, payload: bytes) -> tuple[int, bytes | None]:
         """Return the dictionary's number, 0 for none, and the compressed payload, None where it stays as it is."""

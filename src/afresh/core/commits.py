@@ -30,6 +30,7 @@ __all__ = [
     "commit_many",
     "envelope_of",
     "fail",
+    "prefix_of",
     "release",
 ]
 
@@ -227,8 +228,23 @@ def envelope_of(
     flags: int = 0,
 ) -> bytes:
     """Return the bytes of a new entry. Without a vector it is fit for followers only."""
+    prefix = prefix_of(ports, request, encoded, vector, ttl_ms=ttl_ms, cost_us=cost_us, flags=flags)
+    return request.values.seal(request.names.value, prefix, encoded)
+
+
+def prefix_of(
+    ports: Ports,
+    request: Request,
+    encoded: Encoded,
+    vector: bytes | None,
+    *,
+    ttl_ms: int | None,
+    cost_us: int = 0,
+    flags: int = 0,
+) -> bytes:
+    """Return what stands before the payload of a new entry: the same for all values that are encoded alike."""
     now_ms, needs = ports.clock.now_ms(), request.needs
-    prefix = pack_prefix(
+    return pack_prefix(
         vector or b"",
         flags=flags | encoded.flags | (needs.flags if vector else 0),
         codec=encoded.codec,
@@ -239,7 +255,6 @@ def envelope_of(
         schema=request.values.schema,
         dictionary=encoded.dictionary,
     )
-    return request.values.seal(request.names.value, prefix, encoded)
 
 
 def announcements(ports: Ports, requests: Sequence[Request]) -> list[Op]:

@@ -133,7 +133,9 @@ def pause_after_ms(overdue_ms: float) -> float:
 
 def hard_ttl_ms(ttl_ms: int | None, kept_ms: int) -> int:
     """Return the PX of an entry; 0 for one that never ends. It is not kept beyond 30 days, the facades' longest ttl."""
-    return 0 if ttl_ms is None else max(ttl_ms, min(ttl_ms + kept_ms, MAX_TTL_MS))
+    if ttl_ms is None or not kept_ms:
+        return ttl_ms or 0
+    return max(ttl_ms, min(ttl_ms + kept_ms, MAX_TTL_MS))
 
 
 def tag_ttl_ms(ttl_ms: int | None, kept_ms: int) -> int:

@@ -9,20 +9,21 @@ since, nobody is served what was written, for old stamps never return, and it is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from afresh.core.batches import MOST_AT_ONCE
 from afresh.core.budget import one_call
-from afresh.core.commits import announcements, envelope_of
+from afresh.core.changes import change, ensured, guess_of, sent, vector_now, vectors_now, write
+from afresh.core.commits import envelope_of, prefix_of
 from afresh.core.decide import Cause, State, Verdict, classify
-from afresh.core.envelope import FOR_EVER, Entry, pack_prefix, parse
-from afresh.core.flows import new_stamps
+from afresh.core.envelope import FOR_EVER, Entry, Flag, pack_prefix, parse
 from afresh.core.keys import Names, Namespace, key_tag, writers_of
 from afresh.core.ops import Bump, Expire, Incr, Invalidate, Op, Put, Set, Stamp, Swap, Touch, Unlink
 from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Ports
-from afresh.core.reads import Request, decoded, judge, look
-from afresh.core.stamps import STAMP_BYTES, Needs
+from afresh.core.reads import Request, alike, decoded, judge, look
+from afresh.core.stamps import STAMP_BYTES
 from afresh.errors import NotAnInteger, StoreError, StoreRefused, StoreUnavailable, UndecodablePayload
 
 __all__ = ["Target", "add", "attempt", "dropped_by", "expire", "incr", "invalidate", "key_targets", "put", "put_many", "touch"]
@@ -43,67 +44,6 @@ def key_targets(namespace: Namespace, names: Names, stamp: str | None) -> tuple[
     return Target(names, stamp), Target(None, key_tag(namespace, names).key)
 
 
-def _ensured(replies: Sequence[Any]) -> Sequence[Any]:
-    """Return the replies; raise the first refusal among them."""
-    for reply in replies:
-        if isinstance(reply, StoreError):
-            raise reply
-    return replies
-
-
-async def _write(ports: Ports, requests: Sequence[Request], ops: Sequence[Op]) -> Sequence[Any]:
-    """Write the entries of these requests, and have all near tiers forget what they were."""
-    announcing = announcements(ports, requests)
-    replies = await _change(ports, [request.names.value for request in requests], [*ops, *announcing])
-    return replies[: len(ops)]
-
-
-async def _change(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Sequence[Any]:
-    """Write, and have the near tier of this process forget these names before the caller goes on, whatever came of it.
-
-    Not before writing: what is read meanwhile is as old as what was there, and can no longer be filled after this.
-    """
-    return _ensured(await _sent(ports, names, ops))
-
-
-async def _sent(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Sequence[Any]:
-    """Do what `_change` does, and return the refusals among the replies."""
-    try:
-        return await ports.store.flight(ops)
-    finally:
-        if ports.near is not None:
-            ports.near.drop(names)
-
-
-async def _vectors(
-    ports: Ports, requests: Sequence[Request], ttl_ms: int | None, first: Sequence[Op] = ()
-) -> tuple[list[bytes | None], Sequence[Any]]:
-    """Write what is given, and return the stamps of each request as they are now, and the replies to the writes.
-
-    No vector while a transaction keeps a tag dirty. With something to write, implicit stamps are read and not created: there is no vector
-    if one is missing. Cost: 1 round trip; none where there is nothing to do.
-    """
-    px_ms = tag_ttl_ms(ttl_ms, requests[0].policy.kept_ms)
-    needs = dict.fromkeys(request.needs for request in requests)
-    stamping: dict[str, Op] = {}
-    for each in needs:
-        if not first or len(each.tags) > each.implicit:
-            stamping |= {op.key: op for op in each.stamping(new_stamps(ports, each), px_ms)}
-        if first:
-            stamping |= {get.key: get for get in each.reads[: each.implicit]}
-    ops = (*first, *stamping.values())
-    replies = await _write(ports, requests if first else (), ops) if ops else ()
-    stamps = dict(zip(stamping, replies[len(first) :], strict=True))
-    ports.remembered.learn(stamps)
-    vectors = {each: each.vector([stamps[tag.key] for tag in each.tags]) if each.is_storable else None for each in needs}
-    return [vectors[request.needs] for request in requests], replies[: len(first)]
-
-
-def _guess(ports: Ports, needs: Needs) -> bytes | None:
-    """Return the vector to write under before it is known; None if there is nothing to guess by."""
-    return ports.remembered.vector(needs) if needs.is_storable else None
-
-
 async def put(ports: Ports, request: Request, value: object) -> bool:
     """Store the value whatever is there; with ttl 0, or while a tag is dirty, drop what is there. True if stored.
 
@@ -113,59 +53,94 @@ async def put(ports: Ports, request: Request, value: object) -> bool:
         UnencodableValue: before anything is written.
         StoreError: if the server failed.
     """
-    return await put_many(ports, [(request, value)])
+    needs, ttl_ms = request.needs, request.policy.ttl_for(value)
+    is_bare = len(needs.tags) == needs.implicit and not needs.flags & Flag.FUNCTION  # under the namespace's stamp at most
+    guess = ports.remembered.vector(needs) if is_bare and ttl_ms else None
+    if guess is None or ttl_ms is None:
+        return await put_many(ports, [(request, value)])
+    # Most writes are this one: nothing is made for many, and nothing is needed but that the stamps are still those remembered.
+    encoded = request.values.encode(value)
+    started_us = ports.clock.ticks_us()
+    name, lease, _ = request.names
+    setting = Set(name, hard_ttl_ms(ttl_ms, request.policy.kept_ms), envelope_of(ports, request, encoded, guess, ttl_ms=ttl_ms))
+    unlinked, stored, *stamps = await sent(ports, (name,), (Unlink(lease), setting, *needs.reads))
+    if unlinked.__class__ is int and stored == b"OK" and needs.vector(stamps) == guess:
+        return True
+    ports.remembered.learn(dict(zip([get.key for get in needs.reads], stamps, strict=True)))
+    return await put_many(one_call(ports, ports.clock.ticks_us() - started_us), [(request, value)])
 
 
 async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> bool:
     """Do what `put` does for values whose requests share a policy, in the same round trips. True if all were stored."""
     requests = [request for request, _ in pairs]
     ttl_ms = requests[0].policy.ttl_for(pairs[0][1])
-    encoded = [request.values.encode(value) for request, value in pairs]
+    encoded = [(request, request.values.encode(value)) for request, value in pairs]
     if ttl_ms == 0:
-        await _write(ports, requests, _dropping(requests))
+        await write(ports, requests, _dropping(requests))
         return False
 
-    guesses = [_guess(ports, request.needs) for request in requests]
+    guesses = {at: guess_of(ports, needs) for at, needs in alike(requests).items()}
+    vectors: dict[int, bytes | None] = {}
     started_us = ports.clock.ticks_us()
-    vectors: list[bytes | None] = [None] * len(requests)
     try:
-        if None not in guesses:
-            first = _putting(ports, zip(requests, encoded, guesses, strict=True), ttl_ms)
-            vectors, _ = await _vectors(ports, requests, ttl_ms, first)
+        if None not in guesses.values():
+            first = _putting(ports, encoded, guesses, ttl_ms)
+            vectors, _ = await vectors_now(ports, requests, ttl_ms, first)
             if vectors == guesses:
                 return True
             ports = one_call(ports, ports.clock.ticks_us() - started_us)
         else:
-            guesses = [None] * len(requests)
-        if None in vectors:
-            vectors, _ = await _vectors(ports, requests, ttl_ms)
-        values = zip(requests, encoded, vectors, strict=True)
-        changed = [each for each, guess in zip(values, guesses, strict=True) if each[2] is None or each[2] != guess]
-        await _write(ports, requests, _putting(ports, changed, ttl_ms))
+            guesses = {}
+        if not vectors or None in vectors.values():
+            vectors, _ = await vectors_now(ports, requests, ttl_ms)
+        changed = {at for at, vector in vectors.items() if vector is None or vector != guesses.get(at)}
+        again = [each for each in encoded if id(each[0].needs) in changed]
+        await write(ports, requests, _putting(ports, again, vectors, ttl_ms))
     except StoreRefused:  # a full server: what is there is not what was set
-        await _write(one_call(ports, ports.clock.ticks_us() - started_us), requests, _dropping(requests))
+        await write(one_call(ports, ports.clock.ticks_us() - started_us), requests, _dropping(requests))
         raise
-    return None not in vectors
+    return None not in vectors.values()
 
 
-def _dropping(requests: Sequence[Request]) -> list[Op]:
-    return [Unlink(request.names.value, (request.names.lease,)) for request in requests]
+def _unlinking(names: Sequence[str]) -> list[Op]:
+    starts = range(0, len(names), MOST_AT_ONCE)
+    return [Unlink(names[at], tuple(names[at + 1 : at + MOST_AT_ONCE])) for at in starts]
 
 
-def _putting(ports: Ports, values: Iterable[tuple[Request, Encoded, bytes | None]], ttl_ms: int | None) -> list[Op]:
-    """Return what stores these values under these vectors; what drops them where there is none."""
-    ops: list[Op] = []
-    for request, encoded, vector in values:
-        value, lease, _ = request.names
-        px_ms = hard_ttl_ms(ttl_ms, request.policy.kept_ms)
+def _dropping(requests: Iterable[Request]) -> list[Op]:
+    return _unlinking([name for request in requests for name in request.names[:2]])
+
+
+def _putting(ports: Ports, encoded: Sequence[tuple[Request, Encoded]], vectors: Mapping[int, bytes | None], ttl_ms: int | None) -> list[Op]:
+    """Return what stores these values under the vectors of their needs, by identity; what drops them where there is none.
+
+    First the leases: what is computed from then on may be stored over this, what was computed before may not. Two commands cost the server
+    half of what a script does; only PSETEX has no way to say "for ever".
+    """
+    px_ms = hard_ttl_ms(ttl_ms, encoded[0][0].policy.kept_ms)
+    prefixes: dict[object, bytes] = {}  # those of a batch are nearly all the same
+    dropped: list[Request] = []
+    leases: list[str] = []
+    puts: list[Op] = []
+    new = tuple.__new__  # what Set(…) does before takes longer than all the rest
+    for request, each in encoded:
+        (value, lease, _), needs, _, values, *_ = request
+        vector = vectors[id(needs)]
         if vector is None:
-            ops.append(Unlink(value, (lease,)))
+            dropped.append(request)
             continue
-        envelope = envelope_of(ports, request, encoded, vector, ttl_ms=ttl_ms)
-        # First the lease: what is computed from then on may be stored over this, what was computed before may not. Two commands cost the
-        # server half of what a script does; only PSETEX has no way to say "for ever".
-        ops += (Unlink(lease), Set(value, px_ms, envelope)) if px_ms else (Put(value, lease, envelope, 0),)
-    return ops
+        codec, flags, _, dictionary = each
+        kind = (id(needs), id(values), codec, flags, dictionary)
+        prefix = prefixes.get(kind)
+        if prefix is None:
+            prefix = prefixes[kind] = prefix_of(ports, request, each, vector, ttl_ms=ttl_ms)
+        envelope = values.seal(value, prefix, each)
+        if px_ms:
+            leases.append(lease)
+            puts.append(new(Set, (value, px_ms, envelope)))
+        else:
+            puts.append(Put(value, lease, envelope, 0))
+    return [*_dropping(dropped), *_unlinking(leases), *puts]
 
 
 async def add(ports: Ports, request: Request, value: object) -> bool:
@@ -184,11 +159,12 @@ async def add(ports: Ports, request: Request, value: object) -> bool:
     if ttl_ms == 0:
         return (await _found(ports, request)).cause is not None
     started_us = ports.clock.ticks_us()
-    guess = _guess(ports, request.needs)
+    guess = guess_of(ports, request.needs)
     first = [] if guess is None else [_swapping(request, b"", envelope_of(ports, request, encoded, guess, ttl_ms=ttl_ms))]
-    (vector,), replies = await _vectors(ports, [request], ttl_ms, first)
+    vectors, replies = await vectors_now(ports, [request], ttl_ms, first)
+    vector = vectors[id(request.needs)]
     if vector is None and first:
-        (vector,), _ = await _vectors(ports, [request], ttl_ms)
+        vector = await vector_now(ports, request, ttl_ms)
     if vector is None:
         return False
     if replies and replies[0] == 1 and vector == guess:
@@ -213,7 +189,7 @@ async def _swap(ports: Ports, request: Request, envelope: bytes, verdict: Verdic
         if verdict is not None and verdict.cause is None:
             return False
         swap = _swapping(request, b"" if verdict is None else verdict.seen, envelope)
-        (reply,) = await _write(ports, [request], (swap,))
+        (reply,) = await write(ports, [request], (swap,))
         if reply == 1:
             return True
         verdict = await _found(ports, request)
@@ -235,7 +211,7 @@ async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int 
     """
     names, needs, ports = request.names, request.needs, one_call(ports)
     for _ in range(_TRIES):
-        answer, *stamps = await _write(ports, [request], (Incr(names.value, names.lease, by), *needs.reads))
+        answer, *stamps = await write(ports, [request], (Incr(names.value, names.lease, by), *needs.reads))
         raw = answer[1] if answer[0] >= 0 else None
         verdict = await judge(ports, request, raw, stamps, ports.clock.ticks_us())
         if verdict.cause is None and verdict.entry is not None:
@@ -247,7 +223,7 @@ async def incr(ports: Ports, request: Request, by: int, *, create: bool) -> int 
         elif not create:
             return None
         else:
-            (vector,), _ = await _vectors(ports, [request], request.policy.ttl_ms)
+            vector = await vector_now(ports, request, request.policy.ttl_ms)
             if vector is None:
                 return by
             envelope = envelope_of(ports, request, request.values.encode(by), vector, ttl_ms=request.policy.ttl_ms)
@@ -283,7 +259,7 @@ async def _replace(ports: Ports, request: Request, entry: Entry, total: int) -> 
     envelope = request.values.seal(request.names.value, prefix, encoded)
     px_ms = 0 if until == FOR_EVER else max(1, until - ports.clock.now_ms())
     swap = Swap(request.names.value, request.names.lease, entry.raw, len(entry.raw), envelope, px_ms)
-    (reply,) = await _write(ports, [request], (swap,))
+    (reply,) = await write(ports, [request], (swap,))
     return bool(reply == 1)
 
 
@@ -296,7 +272,7 @@ async def touch(ports: Ports, request: Request) -> bool:
     until = FOR_EVER if ttl_ms is None else ports.clock.now_ms() + ttl_ms
     px_ms = hard_ttl_ms(ttl_ms, policy.kept_ms)
     touching = Touch(names.value, names.lease, until.to_bytes(8, "little"), px_ms)
-    reply, *stamps = await _write(ports, [request], [touching, *needs.reads])
+    reply, *stamps = await write(ports, [request], [touching, *needs.reads])
     entry = parse(reply) if reply else None
     if entry is None:
         return False
@@ -305,7 +281,7 @@ async def touch(ports: Ports, request: Request) -> bool:
         hashes, stamps_ms = list(entry.tag_stamps()), tag_ttl_ms(ttl_ms, policy.kept_ms)
         keys = [request.namespace.stamp_key(name) for name in hashes]
         extend = [Stamp(key, writers_of(key), ports.token(STAMP_BYTES), stamps_ms) for key in keys]
-        others = dict(zip(hashes, _ensured(await ports.store.flight(extend)), strict=True))
+        others = dict(zip(hashes, ensured(await ports.store.flight(extend)), strict=True))
     verdict = classify(reply, stamps, needs, schema=entry.schema, now_ms=ports.clock.now_ms(), others=others)
     return verdict.cause is None
 
@@ -318,7 +294,7 @@ async def invalidate(ports: Ports, targets: Sequence[Target]) -> int:
     Raises:
         StoreError: if it may not have been applied.
     """
-    return dropped_by(targets, _ensured(await attempt(ports, targets)))
+    return dropped_by(targets, ensured(await attempt(ports, targets)))
 
 
 def dropped_by(targets: Sequence[Target], replies: Sequence[Any]) -> int:
@@ -349,7 +325,7 @@ async def attempt(ports: Ports, targets: Sequence[Target], *, since_ms: Sequence
             ops.append(Bump(stamp, writers_of(stamp), fresh))
             changed.append(stamp)
     ports = one_call(ports)
-    replies = list(await _sent(ports, changed, ops))
+    replies = list(await sent(ports, changed, ops))
     # The key's own stamp could not be renewed on a full server: what captured it depends on its function's stamp as well.
     coarser = {
         at: target.stamp
@@ -358,7 +334,7 @@ async def attempt(ports: Ports, targets: Sequence[Target], *, since_ms: Sequence
     }
     if coarser:
         stamps = sorted(set(coarser.values()))
-        said = dict(zip(stamps, await _sent(ports, stamps, [Unlink(stamp) for stamp in stamps]), strict=True))
+        said = dict(zip(stamps, await sent(ports, stamps, [Unlink(stamp) for stamp in stamps]), strict=True))
         for at, stamp in coarser.items():
             if isinstance(said[stamp], StoreError):
                 replies[at] = said[stamp]
@@ -376,4 +352,4 @@ async def expire(ports: Ports, targets: Sequence[Target]) -> None:
     until = ports.clock.now_ms().to_bytes(8, "little")
     names = [target.names for target in targets if target.names is not None]
     ops = [Expire(*each, until, ports.token(STAMP_BYTES), KEY_STAMP_MS) for each in names]
-    await _change(ports, [each.value for each in names], ops)
+    await change(ports, [each.value for each in names], ops)

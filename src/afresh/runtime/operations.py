@@ -87,7 +87,15 @@ async def ttl_s(ports: Ports, request: Request) -> float | None:
 
 async def put(ports: Ports, request: Request, value: object) -> bool:
     """Store a value. Cost: 1 round trip; 2 under stamps that are new to this process."""
-    return await put_many(ports, [(request, value)])
+    if bypassed():
+        return False
+    try:
+        if ports.withheld:
+            _refuse_withheld(ports, [request])
+        return await writes.put(ports, request, value)
+    except StoreError as error:
+        ports.events.suppressed("set", error)
+        return False
 
 
 async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> bool:

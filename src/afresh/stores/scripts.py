@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from hiredis import pack_command
 
-from afresh.core.ops import COMMANDS, SCRIPTS, Get, GetEach, Op, Scan
+from afresh.core.ops import COMMANDS, SCRIPTS, Get, GetEach, Op, Scan, Set, Unlink
 from afresh.core.repeats import may_repeat, repeated
 from afresh.errors import StoreRefused
 
@@ -62,6 +62,12 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
         op: the operation.
         with_source: send a script by its source (EVAL), for a server that does not know its digest yet.
     """
+    if op.__class__ is Get:  # the three that nearly all flights are made of
+        return ("GET", op.key)
+    if op.__class__ is Set:
+        return ("PSETEX", op.value, str(op.ttl_ms), op.envelope)
+    if op.__class__ is Unlink:
+        return ("UNLINK", op.key, *op.more)
     if op.__class__ is Scan:
         return ("SCAN", str(op.cursor), "MATCH", op.pattern, "COUNT", str(op.batch))
     head: tuple[Word, ...] | None = COMMANDS.get(op.__class__)

@@ -6,7 +6,7 @@ import pytest
 
 from afresh.core import ops, stamps, writes
 from afresh.core.reads import Request, read
-from afresh.core.stamps import NOTHING
+from afresh.core.stamps import NOTHING, needs_of
 from afresh.core.writes import Target
 from afresh.errors import NotAnInteger, StoreRefused, StoreUnavailable, UnencodableValue
 from afresh.runtime.run_now import run_now
@@ -103,6 +103,42 @@ def test_a_put_under_stamps_that_are_remembered_costs_one_round_trip(world: Scri
 
     assert flights(world) == 1
     assert stored(world) == 2
+
+
+BARE = a_request("k:k")._replace(needs=needs_of(NAMESPACE), owner="keys")
+
+
+def test_a_put_under_the_namespaces_stamp_alone_costs_one_round_trip(world: Scripted) -> None:
+    put(world, 1, BARE)
+    assert flights(world) == 2
+
+    assert put(world, 2, BARE) is True
+
+    assert flights(world) == 1
+    assert stored(world, BARE) == 2
+
+
+@pytest.mark.parametrize(("what", "most"), [("renewed", 2), ("evicted", 3)])
+def test_a_put_under_the_namespaces_stamp_as_it_was_is_done_again(world: Scripted, what: str, most: int) -> None:
+    tag = NAMESPACE.tag
+    put(world, 1, BARE)
+    world.ask(ops.Bump(tag.key, tag.writers, b"renewed-") if what == "renewed" else ops.Unlink(tag.key))
+    flights(world)
+
+    assert put(world, 2, BARE) is True
+
+    assert flights(world) == most
+    assert stored(world, BARE) == 2
+
+
+def test_a_put_under_a_remembered_stamp_that_a_full_server_refuses_drops_what_is_there(world: Scripted) -> None:
+    put(world, 1, BARE)
+    world.refusing[ops.Set] = FULL
+
+    with pytest.raises(StoreRefused):
+        put(world, 2, BARE)
+
+    assert world.ask(ops.Get(BARE.names.value)) is None
 
 
 def test_a_put_under_stamps_that_have_changed_is_done_again(world: Scripted) -> None:
