@@ -67,7 +67,9 @@ docs: $(VENV)/.ready-dev ## build the documentation into site/
 	@$(VENV)/bin/mkdocs build --strict --quiet
 	@echo "site/index.html is ready"
 
-bench: $(VENV)/.ready-dev ## measure against the floor and the peers
+bench: $(VENV)/.ready-dev ## measure against the floor and the peers, and draw the plots of the documentation
+	@$(VENV)/bin/python -m pip install --quiet "pip>=25.1" && $(VENV)/bin/python -m pip install --quiet --group bench \
+	    || echo "afresh: not all peers could be installed; who is absent is left out" >&2
 	@$(VENV)/bin/python -m benchmarks $(ARGS)
 
 guard: $(VENV)/.ready-dev ## count the machine instructions of a hit, and compare with the baseline: ARGS=--write for a new one

@@ -2,17 +2,21 @@
 
 Absolute times differ from machine to machine; only the ratio of two candidates of one comparison, measured in turn in one run, holds.
 The first candidate is what the others are divided by: mostly the **floor**, a bare blocking socket with hiredis and the decoding.
+An aim holds if the upper end of the ratio's interval is within it.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-__all__ = ["Comparison", "Run"]
+__all__ = ["Comparison", "Run", "Timed"]
+
+# Runs an operation that many times and returns how many seconds that took.
+Timed = Callable[[int], float]
 
 
 class Run(NamedTuple):
@@ -43,12 +47,21 @@ class Comparison:
         samples: µs per operation by candidate, one for each round; those of one round were taken one right after the other.
         aims: the greatest ratio to the first candidate that is aimed at, by candidate.
         unit: of the samples, where they are not µs.
+        profiles: shows where a candidate's time goes, a line each; by candidate. To be called before the area goes on.
+        note: what else was found, a sentence.
     """
 
     work: str
     samples: Mapping[str, Sequence[float]]
     aims: Mapping[str, float] = field(default_factory=dict)
     unit: str = "µs"
+    profiles: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def first(self) -> str:
+        """The candidate that the others are divided by."""
+        return next(iter(self.samples))
 
     def median_us(self, candidate: str) -> float:
         """Return what one operation costs."""
@@ -70,6 +83,9 @@ class Comparison:
         low, high = math.floor(len(ratios) / 2 - reach), math.ceil(len(ratios) / 2 + reach)
         return ratios[max(0, low)], ratios[min(len(ratios) - 1, high)]
 
+    def missed(self) -> list[str]:
+        """Return the candidates whose aim does not hold: that the upper end of their interval is beyond."""
+        return [candidate for candidate, aim in self.aims.items() if self.ratio_interval(candidate)[1] > aim]
+
     def _ratios(self, candidate: str) -> list[float]:
-        first = next(iter(self.samples.values()))
-        return [ours / theirs for ours, theirs in zip(self.samples[candidate], first, strict=True)]
+        return [ours / theirs for ours, theirs in zip(self.samples[candidate], self.samples[self.first], strict=True)]

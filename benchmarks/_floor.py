@@ -29,13 +29,12 @@ class Wire:
             replies.append(reply)
         return replies
 
-    def __call__(self, *commands: tuple[str | bytes | int, ...]) -> Any:
-        """Return the last command's reply."""
-        gets, reply = self._reader.gets, False
-        self._connection.sendall(b"".join(map(pack_command, commands)))  # type: ignore[arg-type]  # its stub knows one word only
-        for _ in commands:
-            while (reply := gets()) is False:
-                self._reader.feed(self._connection.recv(65536))
+    def one(self, *command: str | bytes | int) -> Any:
+        """Return the reply to one."""
+        gets = self._reader.gets
+        self._connection.sendall(pack_command(command))  # type: ignore[arg-type]  # its stub knows one word only
+        while (reply := gets()) is False:
+            self._reader.feed(self._connection.recv(65536))
         return reply
 
 

@@ -1,111 +1,117 @@
-"""What others offer for the same work, where it is installed: ``pip install --group bench``. What is absent is left out."""
+"""What others offer for the same work, to threads. Who is not installed is left out: ``pip install --group bench``."""
 
 from __future__ import annotations
 
+import functools
 import importlib
-import logging
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from benchmarks import Run
+from benchmarks._django import backends
 
-__all__ = ["Peer", "clients", "inside_the_process", "memoized"]
+__all__ = ["TTL_S", "Peer", "client_side", "clients", "dogpile_region", "inside_the_process", "installed", "memoized"]
 
-_TTL_S = 300
+TTL_S = 300
+P = TypeVar("P")
 
 
 class Peer(NamedTuple):
-    """A way to keep values on a server."""
+    """A way to keep values on a server.
+
+    Attributes:
+        get: reads a key of its own.
+        set: stores what is read, with a ttl.
+    """
 
     get: Callable[[], Any]
     set: Callable[[], object]
 
 
-def clients(run: Run, value: object, packed: bytes) -> dict[str, Peer]:
-    """Return those that are installed, each with the value stored under a key of its own."""
-    found: dict[str, Peer] = {}
-    for name, make in _CLIENTS.items():
+def installed(makers: Mapping[str, Callable[..., P]], *arguments: object) -> dict[str, P]:
+    """Return what the makers of those that are installed make of the arguments."""
+    found: dict[str, P] = {}
+    for name, make in makers.items():
         try:
-            found[name] = make(run, value, packed)
-        except ImportError as absent:
-            logging.getLogger(__name__).info("%s is left out: %s", name, absent)
-    for peer in found.values():
-        peer.set()
-        if peer.get() != value:
-            raise AssertionError(peer)
+            found[name] = make(*arguments)
+        except ImportError:
+            continue
     return found
 
 
-def memoized(run: Run, value: object) -> Mapping[str, Callable[[], Any]]:
-    """Return functions that are memoized on the server by others."""
-    try:
-        region = _dogpile(run)
-    except ImportError:
-        return {}
+def clients(run: Run, value: object, dumps: Callable[[Any], bytes], loads: Callable[[bytes], Any]) -> dict[str, Peer]:
+    """Return ways to keep a value, each of which has stored it. Clients by hand use the given encoding, libraries their own."""
+    by_hand = {f"{package}-py by hand": functools.partial(_by_hand, package) for package in ("redis", "valkey")}
+    found = installed(by_hand, run, value, dumps, loads)
+    for name, backend in backends(run).items():
+        found[name] = Peer(functools.partial(backend.get, "key"), functools.partial(backend.set, "key", value, TTL_S))
+    found |= installed({"dogpile.cache": _of_dogpile}, run, value)
+    for peer in found.values():
+        peer.set()
+    return found
 
-    @region.cache_on_arguments()  # type: ignore[untyped-decorator]  # dogpile.cache may be absent
-    def profile(user_id: int) -> object:
-        return value if user_id else None
 
-    profile(7)
-    return {"dogpile.cache": lambda: profile(7)}
+def memoized(run: Run, function: Callable[[int], object]) -> dict[str, Callable[[], Any]]:
+    """Return calls of that function, memoized on the server by others."""
+    return {name: functools.partial(made, 7) for name, made in installed(_MEMOIZED, run, function).items()}
 
 
 def inside_the_process(function: Callable[[int], int]) -> dict[str, Callable[[int], int]]:
     """Return a function that is memoized in the process by others, with a ttl and without coherence."""
-    found: dict[str, Callable[[int], int]] = {}
-    for package in ("cachebox", "cachetools"):
-        try:
-            module = importlib.import_module(package)
-        except ImportError:
-            continue
-        found[package] = module.cached(module.TTLCache(1000, _TTL_S))(function)
-    return found
 
-
-def _by_hand(package: str) -> Callable[[Run, object, bytes], Peer]:
-    def make(run: Run, value: object, packed: bytes) -> Peer:
-        import ormsgpack
-
+    def make(package: str) -> Callable[[int], int]:
         module = importlib.import_module(package)
-        client = (module.Redis if package == "redis" else module.Valkey).from_url(run.url.replace("redis:", f"{package}:"))
-        key = f"{package}-by-hand"
-        assert ormsgpack.unpackb(packed) == value
-        return Peer(lambda: ormsgpack.unpackb(client.get(key)), lambda: client.set(key, ormsgpack.packb(value), px=_TTL_S * 1000))
+        locked = {"lock": importlib.import_module("threading").Lock()} if package == "cachetools" else {}
+        made: Callable[[int], int] = module.cached(module.TTLCache(1000, TTL_S), **locked)(function)
+        return made
 
-    return make
-
-
-def _django(backend: str) -> Callable[[Run, object, bytes], Peer]:
-    def make(run: Run, value: object, _: bytes) -> Peer:
-        from django.conf import settings
-
-        if not settings.configured:
-            settings.configure()
-        package, name = backend.rsplit(".", 1)
-        made = getattr(importlib.import_module(package), name)(
-            run.url.replace("redis:", "valkey:" if "valkey" in backend else "redis:"), {}
-        )
-        return Peer(lambda: made.get("key"), lambda: made.set("key", value, _TTL_S))
-
-    return make
+    return installed({package: functools.partial(make, package) for package in ("cachebox", "cachetools")})
 
 
-def _dogpile(run: Run) -> Any:
+def client_side(run: Run) -> Callable[[], object]:
+    """Return a read of valkey-py's that the process answers, coherent by the server's tracking of keys."""
+    package = importlib.import_module("valkey")
+    config = importlib.import_module("valkey.cache").CacheConfig()
+    client = package.from_url(run.url.replace("redis:", "valkey:"), protocol=3, cache_config=config)
+    client.set("tracked", 1)
+    return lambda: int(client.get("tracked"))
+
+
+def _by_hand(package: str, run: Run, value: object, dumps: Callable[[Any], bytes], loads: Callable[[bytes], Any]) -> Peer:
+    client = importlib.import_module(package).from_url(run.url.replace("redis:", f"{package}:"))
+    key = f"{package}-by-hand"
+    return Peer(lambda: loads(client.get(key)), lambda: client.set(key, dumps(value), px=TTL_S * 1000))
+
+
+def dogpile_region(run: Run) -> Any:
+    """Return dogpile's, with a ttl."""
     region = importlib.import_module("dogpile.cache").make_region()
-    return region.configure("dogpile.cache.redis", expiration_time=_TTL_S, arguments={"url": run.url, "redis_expiration_time": _TTL_S})
+    return region.configure("dogpile.cache.redis", expiration_time=TTL_S, arguments={"url": run.url, "redis_expiration_time": TTL_S})
 
 
-def _of_dogpile(run: Run, value: object, _: bytes) -> Peer:
-    region = _dogpile(run)
+def _of_dogpile(run: Run, value: object) -> Peer:
+    region = dogpile_region(run)
     return Peer(lambda: region.get("key"), lambda: region.set("key", value))
 
 
-_CLIENTS: Mapping[str, Callable[[Run, object, bytes], Peer]] = {
-    "redis-py by hand": _by_hand("redis"),
-    "valkey-py by hand": _by_hand("valkey"),
-    "Django's own backend": _django("django.core.cache.backends.redis.RedisCache"),
-    "django-redis": _django("django_redis.cache.RedisCache"),
-    "django-valkey": _django("django_valkey.cache.ValkeyCache"),
-    "dogpile.cache": _of_dogpile,
-}
+def _memoized_by_dogpile(run: Run, function: Callable[[int], object]) -> Callable[[int], object]:
+    made: Callable[[int], object] = dogpile_region(run).cache_on_arguments()(function)
+    return made
+
+
+def _memoized_by_flask(run: Run, function: Callable[[int], object]) -> Callable[[int], object]:
+    flask, caching = importlib.import_module("flask"), importlib.import_module("flask_caching")
+    app = flask.Flask(__name__)
+    cache = caching.Cache(app, config={"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": run.url, "CACHE_DEFAULT_TIMEOUT": TTL_S})
+    app.app_context().push()
+    made: Callable[[int], object] = cache.memoize()(function)
+    return made
+
+
+def _memoized_by_cachier(run: Run, function: Callable[[int], object]) -> Callable[[int], object]:
+    cachier, redis = importlib.import_module("cachier"), importlib.import_module("redis")
+    made: Callable[[int], object] = cachier.cachier(backend="redis", redis_client=redis.Redis.from_url(run.url))(function)
+    return made
+
+
+_MEMOIZED = {"dogpile.cache": _memoized_by_dogpile, "Flask-Caching": _memoized_by_flask, "cachier": _memoized_by_cachier}

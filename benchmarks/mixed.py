@@ -44,7 +44,7 @@ def comparisons(run: Run) -> Iterator[Comparison]:
                 profile(at)
 
         readers: dict[str, Callable[[], object]] = {
-            "floor: GET": lambda: ormsgpack.unpackb(wire(("GET", draw.choice(names)))),
+            "floor: GET": lambda: ormsgpack.unpackb(wire.one("GET", draw.choice(names))),
             "afresh: a memoized function": lambda: profile(draw.randrange(KEYS)),
             "redis-py by hand": lambda: ormsgpack.unpackb(by_hand.get(draw.choice(names))),
         }

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 
 from afresh import Cache, Near
 from afresh.testing import wait_until
 from benchmarks import Comparison, Run
-from benchmarks._peers import inside_the_process
-from benchmarks._rounds import Timed, interleave, timed, timed_tasks
+from benchmarks._async_peers import near_cashews
+from benchmarks._checks import counters, same
+from benchmarks._peers import client_side, inside_the_process, installed
+from benchmarks._rounds import compare, timed, timed_tasks, timed_threads
 from benchmarks.keys import VALUE
 
 FLOOR = "floor: lru_cache(typed=True)"
@@ -24,6 +25,7 @@ def comparisons(run: Run) -> Iterator[Comparison]:
         yield plain(run, cache, runner)
         yield with_keyword(run, cache)
         yield by_threads(run, cache)
+        yield from gets(run, cache, runner)
         runner.run(cache.aio.aclose())
 
 
@@ -75,24 +77,21 @@ def plain(run: Run, cache: Cache, runner: asyncio.Runner) -> Comparison:
     """Compare a call with one argument, whose result is a number, and what costs more than that."""
     calls = Calls(cache)
     remembered, double, record, double_later, shop = calls.remembered, calls.double, calls.record, calls.double_later, calls.shop
-    cache.set("key", 1)
     warmed(cache, "function", lambda: double(7))
     warmed(cache, "dict", lambda: record(7))
     warmed(cache, "method", lambda: shop.double(7))
-    warmed(cache, "keys", lambda: cache.get("key"))
     warmed(cache, "coroutine", lambda: runner.run(double_later(7)))
     candidates = {
         FLOOR: timed(lambda: remembered(7)),
         "afresh: a function": timed(lambda: double(7)),
         "afresh: a method": timed(lambda: shop.double(7)),
         "afresh: a coroutine function": timed_tasks(runner, lambda: double_later(7), tasks=1),
-        "afresh: cache.get": timed(lambda: cache.get("key")),
         "afresh: a dict, each its own": timed(lambda: record(7)),
     }
     for name, theirs in inside_the_process(lambda n: 2 * n).items():
         candidates[name] = timed(functools.partial(theirs, 7))
-    aims = {"afresh: a function": 2, "afresh: a method": 5, "afresh: a coroutine function": 2.5, "afresh: cache.get": 3}
-    return Comparison("near hit: an argument", interleave(candidates, run.rounds), aims=aims)
+    aims = {"afresh: a function": 2, "afresh: a method": 5, "afresh: a coroutine function": 2.5}
+    return compare(run, "near hit: an argument", candidates, aims=aims)
 
 
 def with_keyword(run: Run, cache: Cache) -> Comparison:
@@ -108,7 +107,7 @@ def with_keyword(run: Run, cache: Cache) -> Comparison:
 
     warmed(cache, "keyword", lambda: added(1, 2, c=3))
     candidates = {FLOOR: timed(lambda: remembered(1, 2, c=3)), "afresh: a function": timed(lambda: added(1, 2, c=3))}
-    return Comparison("near hit: three arguments, one by its name", interleave(candidates, run.rounds), aims={"afresh: a function": 2})
+    return compare(run, "near hit: three arguments, one by its name", candidates, aims={"afresh: a function": 2})
 
 
 def by_threads(run: Run, cache: Cache) -> Comparison:
@@ -123,28 +122,37 @@ def by_threads(run: Run, cache: Cache) -> Comparison:
         return 2 * n
 
     warmed(cache, "threads", lambda: double(7))
-    candidates = {FLOOR: timed_threads(lambda: remembered(7)), "afresh: a function": timed_threads(lambda: double(7))}
-    return Comparison("near hit: an argument, four threads", interleave(candidates, run.rounds), aims={"afresh: a function": 2})
+    candidates = {FLOOR: timed_threads(lambda: remembered(7), 4), "afresh: a function": timed_threads(lambda: double(7), 4)}
+    return compare(run, "near hit: an argument, four threads", candidates, aims={"afresh: a function": 2})
 
 
-def timed_threads(operation: Callable[[], object], threads: int = 4) -> Timed:
-    """Return the candidate for a plain function that so many threads call at once."""
+def gets(run: Run, cache: Cache, runner: asyncio.Runner) -> Iterator[Comparison]:
+    """Compare reads of a key that the process answers for a client of a server: whoever writes the key there is heard of."""
 
-    def run(times: int) -> float:
-        ready = threading.Barrier(threads + 1)
+    @functools.lru_cache(maxsize=None, typed=True)
+    def remembered(n: int) -> int:
+        return 2 * n
 
-        def repeat() -> None:
-            ready.wait()
-            for _ in range(times // threads + 1):
-                operation()
+    with ExitStack() as stack:
+        cache.set("key", 1)
+        warmed(cache, "keys", lambda: cache.get("key"))
+        candidates = {FLOOR: timed(lambda: remembered(7))}
+        plain: dict[str, Callable[[], object]] = {"afresh: cache.get": lambda: cache.get("key")}
+        plain |= installed({"valkey-py: client-side caching": client_side}, run)  # redis-py refuses it on Valkey
+        for name, get in plain.items():
+            in_process(run, name, get)
+            candidates[name] = timed(get)
+        with suppress(ImportError):
+            get_later = stack.enter_context(near_cashews(run, runner, 1))
+            in_process(run, "cashews", lambda: runner.run(get_later()))
+            candidates["cashews: client side"] = timed_tasks(runner, get_later, tasks=1)
+        yield compare(run, "near get of a client of a server", candidates, aims={"afresh: cache.get": 3})
 
-        started = [threading.Thread(target=repeat) for _ in range(threads)]
-        for thread in started:
-            thread.start()
-        ready.wait()
-        began = time.perf_counter()
-        for thread in started:
-            thread.join()
-        return (time.perf_counter() - began) * times / ((times // threads + 1) * threads)
 
-    return run
+def in_process(run: Run, name: str, get: Callable[[], object]) -> None:
+    """Refuse what asks the server."""
+    get()
+    before = counters(run)["keyspace_hits"]
+    for _ in range(5):
+        same(name, get(), 1)
+    same(f"{name}: what it asked the server", counters(run)["keyspace_hits"] - before, 0)
