@@ -140,6 +140,21 @@ def test_a_stamp_that_was_overwritten_is_replaced(valkey, namespace, whose):
     assert computed == [1, 1]
 
 
+@pytest.mark.keys(".*", permanent=True)
+def test_what_another_application_keeps_under_a_stamps_name_is_left_alone_and_told(valkey, namespace, caplog):
+    with Cache(valkey.url, namespace=namespace, budget="10s") as cache:
+
+        @cache.memoize()
+        def value(x):
+            return x
+
+        stamp = cache._engine.namespace.tag_of(value.tag).key
+        valkey.command("RPUSH", stamp, "theirs")
+        assert value(1) == value.refresh(1) == value(1) == 1
+    assert valkey.command("LRANGE", stamp, 0, -1) == [b"theirs"]
+    assert "Another application keeps something else under this name: choose another namespace" in caplog.text
+
+
 def test_a_computation_that_raises_is_not_remembered_unless_it_is_asked_for(memoize, run):
     calls = []
 

@@ -24,7 +24,7 @@ Rules, each with the race that it closes:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from afresh.core.batches import fetch_many
@@ -281,16 +281,21 @@ async def _claim_many(ports: Ports, wanted: Sequence[_Wanted]) -> list[Claim | b
 
 
 def _claimed(ports: Ports, wanted: _Wanted, told: Mapping[str, object], token: Any) -> Claim | bytes:
-    answer = told.get(wanted.request.names.value)
-    if isinstance(answer, StoreError):  # full or read-only, or not there: nobody can claim, nothing can be stored
-        ports.events.suppressed("claim", answer)
+    answer, needs = told.get(wanted.request.names.value), wanted.request.needs
+    _tell(ports, [answer, *[told.get(tag.key) for tag in needs.tags]])
     if not isinstance(answer, list):
         return _computing(ports, wanted)
     if answer[0] == 1:
-        needs = wanted.request.needs
         vector = needs.vector([told[tag.key] for tag in needs.tags]) if needs.is_storable else None
         return _computing(ports, wanted, wanted.mark, vector, token)
     return bytes(answer[1]) if answer[0] == 2 else b""
+
+
+def _tell(ports: Ports, replies: Iterable[object]) -> None:
+    """Tell of a refusal: the server is full, read-only or not there, or a name is somebody else's. Nothing can be stored then."""
+    refusal = next((reply for reply in replies if isinstance(reply, StoreError)), None)
+    if refusal is not None:
+        ports.events.suppressed("claim", refusal)
 
 
 def _computing(ports: Ports, wanted: _Wanted, mark: bytes | None = None, vector: bytes | None = None, token: Any = None) -> Claim:
@@ -330,6 +335,7 @@ async def seize(ports: Ports, request: Request) -> Claim:
         answer, *stamps = await ports.store.flight([Seize(request.names.lease, ports.lease_ms, mark), *_stamping(ports, request)])
         if isinstance(answer, StoreError):
             raise answer
+        _tell(ports, stamps)
         vector = needs.vector(stamps) if needs.is_storable else None
     except StoreError as error:
         lease = None
