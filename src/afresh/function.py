@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from afresh.codec.values import SignedPickle
 from afresh.core.canonical import render
+from afresh.core.canonical.rule import HEAP_TYPE
 from afresh.core.commits import Behind
 from afresh.core.keys import Key, Namespace, function_id
 from afresh.core.policy import Policy
@@ -83,6 +84,10 @@ def checked_name(name: str | None) -> str | None:
 class Function:
     """One memoized function on one engine.
 
+    Attributes:
+        call: the function that calls through the cache.
+        stands_in: the same, where it stands in the function's place, so that a class that it is put into would bind it.
+
     Raises:
         ConfigurationError: for options that do not fit the function.
     """
@@ -102,6 +107,7 @@ class Function:
         self.values = engine.codecs.returned_by(fn, options.codec).with_dictionaries(engine.dictionaries(self.identity))
         spelling = Spelling(fn)
         self._parameters = tuple(spelling.positions)
+        self._binds_first = spelling.first is not None
         self._kept = self._keep(options.ignore)
         self._templates = None if callable(options.tags) else TagTemplates(options.tags, spelling.positions)
         self._function_tag = engine.namespace.tag_of(self.tag)
@@ -112,6 +118,7 @@ class Function:
         shown = getattr(fn, "__name__", "memoized")
         self._generator = Generator(spelling, shown, is_async=self.is_async, names=names, found_by=found_by)
         self.call, self.bind = self._generator.call(), self._generator.bind()
+        self.stands_in: Callable[..., Any] | None = None
 
     @functools.cached_property
     def bound_call(self) -> Callable[..., Any] | None:
@@ -171,7 +178,13 @@ class Function:
         return Key(self.identity + text, self.tag)
 
     def request(self, values: tuple[Any, ...]) -> Request:
-        """Return the request for the call with these arguments."""
+        """Return the request for the call with these arguments.
+
+        Raises:
+            ConfigurationError: if a class, in which it must not be, has bound it to the first of them.
+        """
+        if self.stands_in is not None and self._binds_first and type(values[0]).__flags__ & HEAP_TYPE:
+            self._refuse_as_method(type(values[0]))
         engine = self.engine
         needs = self._needs
         tags_of = self.options.tags
@@ -193,6 +206,15 @@ class Function:
             options.capture,
             self._result_tags,
         )
+
+    def _refuse_as_method(self, cls: type) -> None:
+        owner = next((owner for owner in cls.__mro__ if any(member is self.stands_in for member in vars(owner).values())), None)
+        if owner is not None:
+            msg = (
+                f"{self.name} was put into the class {owner.__qualname__}, on whose objects its invalidate() would not know which it is: "
+                f"define it in the class, or call its first parameter self."
+            )
+            raise ConfigurationError(msg)
 
     def _tags_of_result(self, result: Any) -> tuple[str, ...]:
         assert self.options.result_tags is not None

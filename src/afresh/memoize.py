@@ -6,20 +6,15 @@ are the call's: ``profile(7)``, ``profile.invalidate(7)``. Accessed on an instan
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Coroutine, Sequence
-from operator import methodcaller
-from types import MethodType
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
 from afresh.core.capture import seize_into
 from afresh.core.keys import Key
-from afresh.core.reads import Request
 from afresh.core.results import Entry, Receipt
-from afresh.core.units import Duration, duration_ms
-from afresh.core.writes import Target, key_targets
-from afresh.errors import ConfigurationError
-from afresh.function import Function, Options, imitate
+from afresh.core.units import Duration
+from afresh.function import Function, Options
+from afresh.handle import Handle, Kind, Read, as_function, made, may_be_method
 from afresh.runtime import operations
 from afresh.runtime.capturing import capturing
 from afresh.runtime.computing import Tasks, Threads, start_compute
@@ -34,111 +29,9 @@ P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
 S = TypeVar("S")
-Read: TypeAlias = Literal["near", "redis"]
 
 
-class _Handle:
-    """What both colours share: the function's record and what it is bound to."""
-
-    # Slots, since `functools.wraps` around a handle copies what is in its `__dict__`.
-    __slots__ = ("__dict__", "__func__", "__self__", "_binds_to", "_function", "_made_from", "_method")
-
-    __func__: Any
-    __self__: Any
-    _binds_to: type | None  # the class of handles that are bound to an instance; made when the first is
-    _made_from: tuple[_Handle, dict[str, Any]] | None  # what `options` was called on, and with
-    _method: type | None  # classmethod or staticmethod, where that was memoized
-
-    def __init__(self, function: Function) -> None:
-        self._function = function
-        self._made_from, self._method, self._binds_to = None, None, None
-        imitate(self, function.fn, function.name)
-
-    @property
-    def _bound(self) -> tuple[Any, ...]:
-        """What the handle is bound to, if it is."""
-        return ()
-
-    def __repr__(self) -> str:
-        return f"<memoized {self._function.name}{' bound' if self._bound else ''}>"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Handle) or self._function is not other._function:
-            return False
-        return [*map(id, self._bound)] == [*map(id, other._bound)]
-
-    def __hash__(self) -> int:
-        return hash((self._function, *map(id, self._bound)))
-
-    def __cache_key__(self) -> tuple[Any, ...]:
-        """As an argument, be known by the function's id in its namespace, and by what it is bound to."""
-        return self._function.engine.namespace.name, self._function.identity, *self._bound
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        """Pickle by name, as functions are."""
-        if self._made_from is not None:
-            handle, options = self._made_from
-            return methodcaller("options", **options), (handle,)
-        if self._bound:
-            return getattr, (self._bound[0], self._function.fn.__name__)
-        return str(self._function.fn.__qualname__)
-
-    @property
-    def tag(self) -> str:
-        """The function's implicit tag: every entry of it depends on it, and others may name it in `tags`."""
-        return self._function.tag
-
-    def _first(self, obj: Any, owner: type | None) -> Any:
-        """Return what access on this instance or class binds to, as for the kind of method that was memoized; None for nothing."""
-        if self._method is staticmethod:
-            return None
-        return (owner or type(obj)) if self._method is classmethod else obj
-
-    def _binding(self) -> type:
-        """Return the class of handles that are bound to an instance. Its `__call__` is made for the signature as well."""
-        if self._binds_to is None:
-            base = _BoundAsyncMemoized if self._function.is_async else _BoundMemoized
-            shown = vars(self)
-            same = {"_function": self._function, "_method": self._method, "_binds_to": None}
-            same |= {name: shown[name] for name in ("__doc__", "__module__", "__annotations__") if name in shown}  # classes have their own
-            call = None if self._bound else self._function.bound_call
-            self._binds_to = type(base.__name__, (base,), same if call is None else {"__call__": call, **same})
-        return self._binds_to
-
-    def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key:
-        return self._function.key(self._values(args, kwargs))
-
-    def _values(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
-        return self._function.bind(*self._bound, *args, **kwargs)
-
-    def _request(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Request:
-        return self._function.request(self._values(args, kwargs))
-
-    def _targets(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Target]:
-        namespace = self._function.engine.namespace
-        return key_targets(namespace, namespace.names(self._key(args, kwargs)), namespace.tag_of(self.tag).key)
-
-    def _target_all(self) -> Target:
-        return Target(None, self._function.engine.namespace.tag_of(self.tag).key)
-
-    def _under(self, *, read: Read | None, wait: Duration | None) -> Any:
-        if read not in {None, "near", "redis"}:
-            msg = f"read={read!r} is unknown: 'near' or 'redis'."
-            raise ConfigurationError(msg)
-        function = self._function
-        changes: dict[str, Any] = {} if read is None else {"reads_near": read == "near"}
-        if wait is not None:
-            changes["policy"] = function.policy._replace(wait_ms=duration_ms(wait, what="wait"))
-        if not changes:
-            return self
-        again = _make(function.under(**changes), self._method)
-        if self._bound:
-            again = again.__get__(*self._bound)
-        again._made_from = self, {"read": read, "wait": wait}  # noqa: SLF001  a handle of this module
-        return again
-
-
-class Memoized(_Handle, Generic[P, R]):
+class Memoized(Handle, Generic[P, R], metaclass=Kind):
     """A memoized function."""
 
     __name__: str
@@ -151,7 +44,7 @@ class Memoized(_Handle, Generic[P, R]):
 
         Cost: a hit, 1 round trip; a miss, 3.
         """
-        raise NotImplementedError  # each handle's own class has the call generated for its signature
+        raise NotImplementedError  # each handle has a class of its own, whose call is generated for its signature
 
     @overload
     def __get__(self, obj: None, owner: type, /) -> Self: ...
@@ -236,7 +129,7 @@ class Memoized(_Handle, Generic[P, R]):
         return again
 
 
-class AsyncMemoized(_Handle, Generic[P, R]):
+class AsyncMemoized(Handle, Generic[P, R], metaclass=Kind):
     """A memoized coroutine function."""
 
     __name__: str
@@ -246,7 +139,7 @@ class AsyncMemoized(_Handle, Generic[P, R]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Return the stored value, or compute and store it. See `Memoized.__call__`."""
-        raise NotImplementedError  # each handle's own class has the call generated for its signature
+        raise NotImplementedError  # each handle has a class of its own, whose call is generated for its signature
 
     @overload
     def __get__(self, obj: None, owner: type, /) -> Self: ...
@@ -311,52 +204,6 @@ class AsyncMemoized(_Handle, Generic[P, R]):
         return again
 
 
-def _signature(bound: _Handle) -> inspect.Signature:
-    return inspect.signature(MethodType(bound._function.fn, *bound._bound))  # noqa: SLF001  a handle of this module
-
-
-def _bound(bound: _Handle) -> tuple[Any, ...]:
-    return (bound.__self__,)
-
-
-def _shared(bound: _Handle, name: str) -> Any:
-    """Let what is set on the function show on its methods. Not before it is looked for: it costs as much as a look into the near tier."""
-    if vars(bound) is vars(bound.__func__):
-        raise AttributeError(f"{bound!r} has no attribute {name!r}", name=name, obj=bound)
-    bound.__dict__ = bound.__func__.__dict__
-    return getattr(bound, name)
-
-
-class _BoundMemoized(Memoized[P, R]):
-    """A memoized function with its first argument."""
-
-    __signature__ = property(_signature)
-    _bound = property(_bound)
-    __getattr__ = _shared
-
-    def __init__(self, handle: Memoized[Any, R], obj: object) -> None:
-        self.__func__, self.__self__, self._made_from = handle, obj, None
-
-    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        result: R = self.__func__.__call__(self.__self__, *args, **kwargs)
-        return result
-
-
-class _BoundAsyncMemoized(AsyncMemoized[P, R]):
-    """A memoized coroutine function with its first argument."""
-
-    __signature__ = property(_signature)
-    _bound = property(_bound)
-    __getattr__ = _shared
-
-    def __init__(self, handle: AsyncMemoized[Any, R], obj: object) -> None:
-        self.__func__, self.__self__, self._made_from = handle, obj, None
-
-    async def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        result: R = await self.__func__.__call__(self.__self__, *args, **kwargs)
-        return result
-
-
 class Memoize(Protocol):
     """The decorator that `memoize(...)` returns: it follows the function's colour."""
 
@@ -370,30 +217,9 @@ def memoized(engine: Engine, options: Options) -> Memoize:
     """Return the decorator for these options."""
 
     def decorate(fn: Any) -> Any:
-        if isinstance(fn, (classmethod, staticmethod)):
-            return _make(Function(engine, fn.__func__, options), type(fn))
-        return _make(Function(engine, fn, options))
+        method = type(fn) if isinstance(fn, (classmethod, staticmethod)) else None
+        function = Function(engine, fn if method is None else fn.__func__, options)
+        handle = made(AsyncMemoized if function.is_async else Memoized, function, method)
+        return handle if method is not None or may_be_method(fn) else as_function(handle)
 
     return decorate
-
-
-def _get(handle: Any, obj: Any, owner: type | None = None, /) -> Any:
-    """Bind a handle to an instance. Every call of a method comes by, so it does itself what the bound class's `__init__` does."""
-    if handle._method is not None:  # noqa: SLF001  of this module, here and below
-        obj = handle._first(obj, owner)  # noqa: SLF001
-    if obj is None:
-        return handle
-    bound: Any = _new(handle._binds_to or handle._binding())  # noqa: SLF001
-    bound.__func__, bound.__self__, bound._made_from = handle, obj, None  # noqa: SLF001
-    return bound
-
-
-_new = object.__new__
-
-
-def _make(function: Function, method: type | None = None) -> Any:
-    """Return a handle of a class of its own, whose `__call__` has the function's signature."""
-    base = AsyncMemoized if function.is_async else Memoized
-    handle = type(base.__name__, (base,), {"__call__": function.call, "__get__": _get})(function)
-    handle._method = method  # noqa: SLF001  a handle of this module
-    return handle

@@ -6,6 +6,7 @@ A function of a module or class is its module and qualified name. Others have no
 in ``__main__``            the script's name and a digest of its path stand for the module
 lambdas, local functions   the code and what the closure holds, as far as that cannot change (numbers, text, functions, classes)
 partials, bound methods    the function and its arguments, or the object
+functions memoized before  their name and their namespace's
 a second function of       its code, if that differs; else a random number: two closures over objects without identity
 the same name              share nothing, not even with themselves in other processes. ``name=`` makes them shareable
 =========================  ======================================================================================================
@@ -21,6 +22,7 @@ from types import FunctionType
 from typing import Any
 
 from afresh.core.canonical import digest
+from afresh.core.canonical.callables import speaker_of
 from afresh.errors import ConfigurationError, UnkeyableArgument
 
 __all__ = ["base_name", "name_of"]
@@ -40,7 +42,7 @@ def name_of(fn: Callable[..., Any], taken: MutableMapping[str, Callable[..., Any
         ConfigurationError: for something that has no name.
     """
     name = base_name(fn)
-    if not isinstance(fn, FunctionType):
+    if not isinstance(fn, FunctionType) or speaker_of(fn) is not None:
         name += _mark(_digest(fn) or os.urandom(_DIGITS))
     elif "<" in fn.__qualname__ or _cells(fn):
         name += _mark(digest((_code(fn), tuple(_unchanging(cell) for cell in _cells(fn)))))

@@ -2,7 +2,7 @@
 
 The generated code is a dozen lines whatever the function::
 
-    def __call__(_afresh_self, /, user_id, *, lang=_afresh_default_1):
+    def profile(user_id, *, lang=_afresh_default_1):
         if _afresh_bypassed():
             return _afresh_fn(user_id, lang=lang)
         _afresh_got = _afresh_begin(_afresh_request((user_id, lang)))
@@ -57,7 +57,7 @@ _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 _BODY = """\
-{a}def {name}(_afresh_self, {declared}):{first}{near}
+{a}def {name}({declared}):{first}{near}
     if _afresh_bypassed():
         return {w}_afresh_fn({forwarded})
     _afresh_got = {w}_afresh_begin(_afresh_request(({values})))
@@ -93,7 +93,7 @@ _REMEMBER = """
         if _afresh_got.near:
             _afresh_{remember}(({values}))"""
 _BIND = """\
-def {name}({bound}):
+def {name}({declared}):
     return ({values})
 """
 
@@ -137,7 +137,7 @@ class Spelling:
         self._kinds = kinds = [parameter.kind for parameter in parameters.values()]
         for at, parameter in enumerate(parameters.values()):
             self._add(at, parameter, kinds)
-        # `self` of the generated method is positional only, so that a parameter may have any name.
+        # What stands for the first parameter of a bound call is positional only: the others may have any name.
         self._slash = () if Parameter.POSITIONAL_ONLY in kinds else ("/",)
 
     def _add(self, at: int, parameter: Parameter, kinds: list[Any]) -> None:
@@ -169,9 +169,8 @@ class Spelling:
     def fields(self) -> dict[str, str]:
         """Return the pieces for the templates."""
         return {
-            "declared": ", ".join((*self._slash, *self._declared)),
-            "declared_after_first": ", ".join((*self._slash, *self._declared[1:])),
-            "bound": ", ".join(self._declared),
+            "declared": ", ".join(self._declared),
+            "declared_after_first": ", ".join((f"{_OWN}self", *self._slash, *self._declared[1:])),
             "forwarded": ", ".join(self._forwarded),
             "values": "".join(f"{name}, " for name in self.positions),
         }
@@ -223,11 +222,11 @@ class Generator:
             self._fields |= self._near_fields(found_by)
 
     def call(self) -> Callable[..., Any]:
-        """Return the method of a handle that calls through the cache."""
+        """Return the function that calls through the cache."""
         return self._made(_BODY)
 
     def bound_call(self) -> Callable[..., Any] | None:
-        """Return the same for a handle that is bound to the first argument; None for a signature that has none."""
+        """Return the method that does so for a handle that is bound to the first argument; None for a signature that has none."""
         me, found_by = self._spelling.first, self._found_by
         if me is None:
             return None

@@ -21,7 +21,7 @@ from multiprocessing import get_context
 
 import pytest
 
-from afresh import Cache, SignedPickle
+from afresh import AsyncMemoized, Cache, ConfigurationError, Memoized, SignedPickle
 from tests.corner_cases import handles
 from tests.corner_cases.arguments import Tenant
 from tests.corner_cases.handles import HANDLES, METHODS, Account, Premium, async_square, square
@@ -56,6 +56,27 @@ def test_inspect_sees_a_function_of_the_same_colour(handle):
     assert inspect.getsource(handle.__wrapped__) in inspect.getsource(inspect.getmodule(handle))
     assert callable(handle)
     assert not inspect.isgeneratorfunction(handle)
+
+
+@BOTH
+def test_a_function_is_a_function_still(handle):
+    kind = AsyncMemoized if inspect.iscoroutinefunction(handle) else Memoized
+
+    assert inspect.isfunction(handle)
+    assert isinstance(handle, kind)
+    assert not isinstance(handle, Memoized if kind is AsyncMemoized else AsyncMemoized)
+    assert not isinstance(handle.__wrapped__, kind)
+    assert inspect.signature(handle, follow_wrapped=False).parameters.keys() == inspect.signature(handle).parameters.keys()
+    assert handle.__kwdefaults__ == handle.__wrapped__.__kwdefaults__
+    assert type(handle.options(wait="1s")).__name__ == kind.__name__
+    assert isinstance(handle.options(wait="1s"), kind)
+    assert handle.options() is handle
+
+
+@METHOD
+def test_a_bound_handle_is_of_the_kind_of_its_colour(bound, unbound):
+    assert isinstance(bound(), AsyncMemoized if inspect.iscoroutinefunction(bound()) else Memoized)
+    assert unbound is None or isinstance(unbound, type(bound()).__mro__[1])
 
 
 @METHOD
@@ -102,6 +123,65 @@ def test_a_method_may_be_called_with_self_by_name(memoize, run):
     shop = Shop("a")
     assert run(Shop.price(self=shop, x=1)) == run(shop.price(1)) == ("a", 1, {})
     assert Shop.price.key(self=shop, x=1) == shop.price.key(1)
+
+
+def undressed(function):
+    """A decorator without functools.wraps."""
+
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def test_a_method_knows_its_object_however_it_came_into_its_class(cache, memoize, run):
+    def price(self, item="all"):
+        return self.name, item
+
+    class Shop(Tenant):
+        first = memoize()(lambda self, item="all": (self.name, item))
+        second = cache.memoize()(undressed(price))
+        third = memoize()(functools.wraps(price)(undressed(price)))
+
+    Shop.fourth = memoize()(price)
+    Shop.fifth = staticmethod(memoize()(price))
+    shop = Shop("a")
+    for method in (shop.first, shop.second, shop.third, shop.fourth):
+        assert run(method("x")) == run(method("x")) == ("a", "x")
+        assert method.__self__ is shop
+        run(method.put("stored", "x"))
+        assert run(method("x")) == "stored"
+        run(method.invalidate("x"))
+        assert run(method("x")) == ("a", "x")
+    assert run(shop.fifth(shop, "x")) == ("a", "x")
+
+
+def test_a_function_that_was_put_into_a_class_refuses_its_objects(cache, memoize, run):
+    """It would be bound without its verbs being: `shop.price.invalidate("x")` would be about a shop called "x"."""
+
+    @memoize()
+    def price(shop, item="all"):
+        return shop.name, item
+
+    class Shop(Tenant):
+        pass
+
+    assert run(price(Shop("a"))) == ("a", "all")
+    Shop.price = price
+
+    class Branch(Shop):
+        pass
+
+    for call in (Branch("b").price, Shop("a").price, functools.partial(price.peek, Shop("a"))):
+        with pytest.raises(ConfigurationError, match=r"price.* put into the class .*Shop, .* call its first parameter self"):
+            run(call())
+    assert run(price(Tenant("c"))) == ("c", "all")
+
+
+def test_options_of_a_class_methods_handle_are_of_the_same_class():
+    assert Account.kind.options(wait="1s").key(1) == Account.kind.key(1)
+    assert Premium.kind.options(wait="1s").__self__ is Premium
+    assert pickle.loads(pickle.dumps(Premium.kind.options(wait="1s"))).key(1) == Premium.kind.key(1)
 
 
 def test_functions_without_a_name_have_one_as_handles(cache, run):
@@ -190,6 +270,8 @@ def test_other_decorators_may_go_around_it_and_be_memoized_again(cache, colour, 
     for _ in range(2):
         assert [run(each(1)) for each in (inner, outer, around)] == [1, -1, -1]
     assert (outer.__name__, outer.__wrapped__) == ("number", inner)
+    assert [isinstance(each, (Memoized, AsyncMemoized)) for each in (inner, outer, around)] == [True, False, True]
+    assert len({cache.memoize()(lambda f: f).key(each) for each in (inner, outer, around, number)}) == 4
     assert inspect.signature(outer) == inspect.signature(around) == inspect.signature(inner)
     assert inspect.iscoroutinefunction(around) == inspect.iscoroutinefunction(inner)
     assert around.key(1) != inner.key(1)
@@ -479,7 +561,7 @@ def test_handles_are_sent_to_processes_that_start_afresh(valkey, namespace, monk
     assert again == first
     assert {result[-1] for result in first} == {child}
     with Cache(valkey.url, namespace=namespace, budget="10s") as here:
-        found = here.memoize(name=square._function.name)(square.__wrapped__)(7)
+        found = here.memoize(name=square.stats.__self__._function.name)(square.__wrapped__)(7)
     assert found == (49, child), "what the other process has stored"
 
 
@@ -504,6 +586,6 @@ async def test_a_cache_for_coroutines_is_sent_by_its_configuration(valkey, names
 
 
 def test_what_holds_a_handle_can_be_shown_as_json_and_debugged():
-    with pytest.raises(TypeError, match="Memoized is not JSON serializable"):
+    with pytest.raises(TypeError, match="function is not JSON serializable"):
         json.dumps(square)
     assert isinstance(types.MethodType(square, 1), types.MethodType)

@@ -37,7 +37,7 @@ def warm(call: Callable[[], Any], near_hits: Callable[[], int]) -> None:
 
 def remembered(handle: Any) -> int:
     """Return how many calls are found by their arguments."""
-    return len(handle._function.call.__globals__["_afresh_entries"])
+    return len(handle.stats.__self__._function.call.__globals__["_afresh_entries"])
 
 
 def test_every_spelling_of_a_call_is_the_same_call(cache: Cache) -> None:

@@ -20,7 +20,7 @@ from afresh.errors import UnkeyableArgument
 if TYPE_CHECKING:
     from types import BuiltinFunctionType, CodeType
 
-__all__ = ["CALLABLE_RULES", "identify_class"]
+__all__ = ["CALLABLE_RULES", "identify_class", "speaker_of"]
 
 # What Python and abc note in a class for themselves; the rest of its body is the programmer's.
 _BOOKKEEPING = frozenset(
@@ -54,6 +54,12 @@ def identify_class(cls: type) -> Identity:
         }
         parts |= {"__bases__": cls.__bases__, "__dict__": body}
     return "builtins", "type", parts
+
+
+def speaker_of(function: FunctionType) -> object | None:
+    """Return whose ``__cache_key__`` a function carries as its own, not as one that `functools.wraps` has copied from what it wraps."""
+    own = vars(function).get("__cache_key__")
+    return None if own is getattr(vars(function).get("__wrapped__"), "__cache_key__", None) else getattr(own, "__self__", None)
 
 
 def _function(function: FunctionType) -> Parts:

@@ -8,11 +8,11 @@ nothing is known of is refused: a ``repr`` may be cut short, and an address may 
 from __future__ import annotations
 
 from enum import Enum, Flag
-from types import MemberDescriptorType
+from types import FunctionType, MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 from afresh.core.canonical.arrays import ARRAY_RULES
-from afresh.core.canonical.callables import CALLABLE_RULES, identify_class
+from afresh.core.canonical.callables import CALLABLE_RULES, identify_class, speaker_of
 from afresh.core.canonical.frames import FRAME_RULES
 from afresh.core.canonical.models import FIELDS, MODEL_RULES
 from afresh.core.canonical.rule import HEAP_TYPE, Identity, Parts, Rule, class_name, is_found, type_name
@@ -64,6 +64,8 @@ def identify(value: Any) -> Identity:
     Raises:
         UnkeyableArgument: for an object that has no identity, without the path to it.
     """
+    if isinstance(value, FunctionType) and (speaker := speaker_of(value)) is not None:
+        value = speaker  # a memoized function
     cls = type(value)
     module, qualname = name = class_name(cls)
     if hasattr(cls, "__cache_key__"):
