@@ -218,7 +218,8 @@ class Cache(Facade):
         """Make entries stale: memoized functions and `get_or_compute` with a `stale_ttl` serve them until a new value is computed.
 
         For a value that should be newer soon; one that must not be seen any more is to be invalidated. A computation that began before is
-        not stored over it. Without a `stale_ttl` the next call computes, as after an invalidation.
+        not stored over it. Without a `stale_ttl` the next call computes, as after an invalidation. What the server did not take
+        (`receipt.applied` is false) is invalidated as soon as it can be.
 
         Args:
             keys: the application's, and memoized calls' from `handle.key(...)`.

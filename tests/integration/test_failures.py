@@ -413,6 +413,26 @@ async def test_a_full_server_stores_nothing_and_invalidates(
     assert await cache.get("k") == 3
 
 
+@pytest.mark.parametrize("ttl", ["1h", 0])
+async def test_a_full_server_that_refuses_a_result_tells_all_near_tiers_that_the_old_one_is_gone(
+    open_cache: Callable[..., ColourlessCache], start_server: Callable[..., Server], ttl: Any
+) -> None:
+    """It refuses a stamp to announce it by, but not to a script that drops something first."""
+    server = start_server(maxmemory_policy="noeviction")
+    cache = open_cache(server.url)
+    first = cache.memoized(lambda x: [x], name="f")
+    function = cache.memoized(lambda x: [x], name="f", ttl=lambda _: ttl)
+    await first(1)
+    stamp = cache.cache._engine.namespace.names(first.subject.key(1)).stamp
+    assert server.command("EXISTS", stamp) == 0
+    server.command("CONFIG", "SET", "maxmemory", "1")
+
+    await function.put(["new"], 1)
+
+    assert await first.peek(1) is None
+    assert server.command("EXISTS", stamp) == 1, "its name was pushed"
+
+
 async def test_a_replica_reads_and_degrades(open_cache: Callable[..., ColourlessCache], start_server: Callable[..., Server]) -> None:
     primary = start_server(repl_diskless_sync_delay="0")
     replica = start_server(replicaof=f"127.0.0.1 {primary.port}")

@@ -285,3 +285,22 @@ def test_what_was_refused_is_the_reason_that_a_counter_gives(valkey: Server, nam
             cache.incr("n")
         applied(cache)
         assert cache.incr("n") == 2, "it was set after the invalidation was called"
+
+
+async def test_what_could_not_be_expired_is_invalidated_as_soon_as_the_server_can_be_told(
+    cache: ColourlessCache, other: Cache, proxy: FaultProxy
+) -> None:
+    truth = "old"
+    f = cache.memoized(lambda: truth, name="f", stale_ttl="1h")
+    elsewhere = other.memoize(name="f", stale_ttl="1h")(lambda: truth)
+    assert await f() == "old"
+    cut(proxy)
+    truth = "new"
+
+    receipt = await f.expire()
+
+    assert not receipt.applied
+    assert await f() == "new"
+    proxy.requests.script = None
+    applied(cache.cache)
+    assert elsewhere() == "new"

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -432,3 +432,19 @@ def test_without_marks_the_same_is_caught(valkey: Server, namespace: str) -> Non
 
     print(json.dumps(counts))
     assert counts["stale"] > 0
+
+
+async def test_a_memo_table_keeps_nothing_that_was_computed_in_a_block(cache: ColourlessCache) -> None:
+    """Its rows may rest on what is rolled back."""
+    factor = 1
+    table = cache.cache.recurrence(base={0: 1}, name="table")(lambda n, previous: factor * n * previous)
+    assert table(3) == 6
+    with suppress(LookupError):
+        async with writing(cache, "a"):
+            factor = 100
+            assert table(4) == 2400
+            raise LookupError
+    factor = 1
+
+    assert table(4) == 24
+    assert table.known() == 4

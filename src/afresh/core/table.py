@@ -122,7 +122,9 @@ async def obtain(ports: Ports, table: Table, n: int) -> Row | Resume:
             place = ports.flights.enter(table.key, ports.flights.arrive())
             if place is not None and place.leads:
                 return await _lead(ports, table, n, place)
-            if place is None or await ports.flights.wait(place, (deadline_us - ports.clock.ticks_us()) / 1000) is None:
+            if place is None:
+                return _unwritten(await _look_up(ports, table, n))
+            if await ports.flights.wait(place, (deadline_us - ports.clock.ticks_us()) / 1000) is None:
                 return await _look_up(ports, table, n)
     except StoreError as error:
         ports.events.suppressed("read", error)
@@ -141,6 +143,13 @@ async def _lead(ports: Ports, table: Table, n: int, flight: Flight) -> Row | Res
         flight.finish(None)
     else:
         found.flight = flight
+    return found
+
+
+def _unwritten(found: Row | Resume) -> Row | Resume:
+    """Have nothing written by who has uncommitted writes, on which the rows may rest; nor by who computes within its own computation."""
+    if isinstance(found, Resume):
+        found.fence = None
     return found
 
 

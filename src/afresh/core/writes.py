@@ -76,7 +76,7 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
     ttl_ms = requests[0].policy.ttl_for(pairs[0][1])
     encoded = [(request, request.values.encode(value)) for request, value in pairs]
     if ttl_ms == 0:
-        await write(ports, requests, _dropping(requests))
+        await _drop(ports, requests)
         return False
 
     guesses = {at: guess_of(ports, needs) for at, needs in alike(requests).items()}
@@ -97,7 +97,7 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
         again = [each for each in encoded if id(each[0].needs) in changed]
         await write(ports, requests, _putting(ports, again, vectors, ttl_ms))
     except StoreRefused:  # a full server: what is there is not what was set
-        await write(one_call(ports, ports.clock.ticks_us() - started_us), requests, _dropping(requests))
+        await _drop(one_call(ports, ports.clock.ticks_us() - started_us), requests)
         raise
     return None not in vectors.values()
 
@@ -105,6 +105,16 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
 def _unlinking(names: Sequence[str]) -> list[Op]:
     starts = range(0, len(names), MOST_AT_ONCE)
     return [Unlink(names[at], tuple(names[at + 1 : at + MOST_AT_ONCE])) for at in starts]
+
+
+async def _drop(ports: Ports, requests: Sequence[Request]) -> None:
+    """Drop what is there, and have all near tiers forget it, on a full server, too, which refuses to announce it."""
+    functions = [request for request in requests if request.needs.flags & Flag.FUNCTION]
+    others = [request for request in requests if not request.needs.flags & Flag.FUNCTION]
+    if others:  # these names are pushed themselves
+        await change(ports, [each.names.value for each in others], _dropping(others))
+    if functions:
+        await invalidate(ports, [Target(each.names, each.needs.tags[each.needs.implicit - 1].key) for each in functions])
 
 
 def _dropping(requests: Iterable[Request]) -> list[Op]:

@@ -190,7 +190,7 @@ class RedisCache(BaseCache):
         return await operations.drop(ports, [Target(self._request(key, version).names, None) for key in keys])
 
     def clear(self) -> bool:  # type: ignore[override]  # Django's own Redis backend tells, too
-        """Drop this cache's entries, of all versions, and no other application's keys. False if the server failed.
+        """Drop this cache's entries, of all versions, and no other application's keys. False if the server failed: call it again.
 
         What was being computed is not stored; what is stored meanwhile may stay.
 

@@ -3,7 +3,8 @@
 =================  ==================================================================
 read               a miss (the flows see to that)
 set, add, touch    nothing is stored, and the caller is told so where it returns a bool
-invalidate         a receipt that says it was not applied
+invalidate         a receipt that says it was not applied; it is repeated
+expire             the same: what could not be made stale is invalidated later
 incr               raises: a counter is never wrong silently
 =================  ==================================================================
 
@@ -201,11 +202,19 @@ def _postpone(ports: Ports, targets: Sequence[Target], called_ms: int, error: Ba
 
 
 async def expire(ports: Ports, targets: Sequence[Target]) -> Receipt:
-    """Make entries stale, and say whether the server has it. Cost: 1 round trip."""
+    """Make entries stale, and say whether the server has it; if it may not, they are invalidated as soon as it can be told.
+
+    Cost: 1 round trip.
+    """
+    called_ms = ports.clock.now_ms()
     try:
         if targets:
             await writes.expire(ports, targets)
-    except StoreError as error:
+    except BaseException as error:
+        _postpone(ports, targets, called_ms, error)
+        if not isinstance(error, StoreError):  # cancelled or interrupted: nobody knows what came of it
+            raise
         ports.events.suppressed("expire", error)
-        return Receipt(applied=False, at=ports.clock.now_ms() / 1000)
-    return Receipt(applied=True, at=ports.clock.now_ms() / 1000)
+    else:
+        return Receipt(applied=True, at=ports.clock.now_ms() / 1000)
+    return Receipt(applied=False, at=ports.clock.now_ms() / 1000)

@@ -209,7 +209,7 @@ def test_followers_share_the_failure_of_a_compute_that_began_after_them(world: S
 
     following = threading.Thread(target=follow)
     following.start()
-    while not claim.flight._cabin.seats:
+    while not claim.flight.cabin.seats:
         pass
     claim.flight.mark()
     run_now(fail(world.ports, claim, LookupError()))

@@ -257,7 +257,7 @@ def test_who_waited_looks_again(world: Scripted) -> None:
         flight.finish(None)
 
     ending = threading.Timer(0.02, extend_and_end)
-    world.before[ops.HashGet] = lambda: None if ending.is_alive() or flight._cabin.seats is None else ending.start()
+    world.before[ops.HashGet] = lambda: None if ending.is_alive() or flight.cabin.seats is None else ending.start()
 
     assert obtain(world, 1) == Row(10)
     ending.join()
