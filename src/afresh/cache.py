@@ -126,7 +126,7 @@ class Cache(Facade):
         near = self._near if type is None else None
         if near is not None and (value := near.get(key)) is not MISSING:
             return value
-        value = run_now(operations.get(self._engine.sync_ports(), self._keyed(key, kind=type), default, type))
+        value = operations.get_now(self._engine, self._keyed(key, kind=type), default, type)
         return value if near is None else near.found(key, value, default)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:

@@ -222,7 +222,9 @@ class Facade:
     def _keyed(self, key: str, ttl: Duration = MISSING, tags: Iterable[str] = (), *, kind: Any = None) -> Request:
         if key.__class__ is str and key and kind is None and not tags:
             engine, policy = self._engine, self._policy if ttl is MISSING else self._policy_of(ttl)
-            return Request(engine.namespace.names(user_id(key)), engine.default_needs, policy, engine.values, "keys", engine.namespace)
+            names = engine.namespace.names(user_id(key))
+            fields = (names, engine.default_needs, policy, engine.values, "keys", engine.namespace, True, False, True, None)
+            return tuple.__new__(Request, fields)  # as in Namespace.names
         if not isinstance(key, str):
             msg = f"a cache key is text of at least one character, not {type(key).__name__}: turn it into str first."
             raise TypeError(msg)

@@ -167,7 +167,10 @@ class Function:
         return Function(self.engine, self.fn, self.options._replace(name=self.name, **changes))
 
     def key(self, values: tuple[Any, ...]) -> Key:
-        """Return the id of the call with these arguments."""
+        """Return the key of the call with these arguments."""
+        return Key(self._id(values), self.tag)
+
+    def _id(self, values: tuple[Any, ...]) -> str:
         if self.options.key is not None:
             args, kwargs = self._spelled(values)
             text = render((self.options.key(*args, **kwargs),), ("key=",))
@@ -175,7 +178,7 @@ class Function:
             text = render(values, self._parameters)
         else:
             text = render(tuple(values[at] for at in self._kept), tuple(self._parameters[at] for at in self._kept))
-        return Key(self.identity + text, self.tag)
+        return self.identity + text
 
     def request(self, values: tuple[Any, ...]) -> Request:
         """Return the request for the call with these arguments.
@@ -194,18 +197,9 @@ class Function:
         elif self._templates is not None and (tags := self._templates.render(values)) is not self._templates.constant:
             needs = needs_of(engine.namespace, self._function_tag, tags)
         options = self.options
-        return Request(
-            engine.namespace.names(self.key(values)),
-            needs,
-            self.policy,
-            self.values,
-            self.name,
-            engine.namespace,
-            self._near,
-            options.share,
-            options.capture,
-            self._result_tags,
-        )
+        names, namespace = engine.namespace.names(self._id(values)), engine.namespace
+        kept = self._near, options.share, options.capture, self._result_tags
+        return tuple.__new__(Request, (names, needs, self.policy, self.values, self.name, namespace, *kept))  # as in Namespace.names
 
     def _refuse_as_method(self, cls: type) -> None:
         owner = next((owner for owner in cls.__mro__ if any(member is self.stands_in for member in vars(owner).values())), None)

@@ -14,7 +14,7 @@ import pytest
 from afresh import Cache
 from tests.support.servers import Server
 
-MOST = {"get": 90, "call": 114, "set": 104, "get_many, each of 100": 26}
+MOST = {"get": 64, "call": 81, "set": 104, "get_many, each of 100": 26}
 
 
 def calls_of(operation: Callable[[], object]) -> int:

@@ -35,9 +35,10 @@ class CodecValues:
         signer: authenticates what the codec made; required by codecs whose decoding can run code.
         max_bytes: the largest payload that is stored, and that compressed bytes may grow to.
         dictionaries: of the function whose values these are.
+        schema: the codec's fingerprint of its type.
     """
 
-    __slots__ = ("_untreated", "codec", "dictionaries", "max_bytes", "signer")
+    __slots__ = ("_untreated", "codec", "dictionaries", "max_bytes", "schema", "signer")
 
     def __init__(
         self, codec: Codec, signer: Signer | None = None, max_bytes: int = MAX_VALUE_BYTES, dictionaries: Dictionaries | None = None
@@ -46,17 +47,13 @@ class CodecValues:
         self.signer = signer
         self.max_bytes = max_bytes
         self.dictionaries = dictionaries
+        self.schema = codec.schema
         # The codec byte of payloads that the codec decodes as they are; -1: there are none.
         self._untreated = codec.codec_id if signer is None else -1
 
     def with_dictionaries(self, dictionaries: Dictionaries) -> CodecValues:
         """Return the same for the values of one function."""
         return CodecValues(self.codec, self.signer, self.max_bytes, dictionaries)
-
-    @property
-    def schema(self) -> int:
-        """The codec's fingerprint of its type."""
-        return self.codec.schema
 
     @property
     def _has_digits(self) -> bool:

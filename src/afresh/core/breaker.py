@@ -22,19 +22,19 @@ _LONGEST_PAUSE_MS: Final = 1000
 
 
 class Breaker:
-    """What is known of one server's health. Threads may share it: at worst two flights try at once."""
+    """What is known of one server's health. Threads may share it: at worst two flights try at once.
 
-    __slots__ = ("_is_trying", "_open_until_ms", "_pause_ms")
+    Attributes:
+        is_closed: all is well.
+    """
+
+    __slots__ = ("_is_trying", "_open_until_ms", "_pause_ms", "is_closed")
 
     def __init__(self) -> None:
+        self.is_closed = True
         self._pause_ms = 0
         self._open_until_ms = 0
         self._is_trying = False
-
-    @property
-    def is_closed(self) -> bool:
-        """Say whether all is well."""
-        return not self._pause_ms
 
     @property
     def is_doubtful(self) -> bool:
@@ -43,7 +43,7 @@ class Breaker:
 
     def admits(self, now_ms: int) -> bool:
         """Say whether a flight may go to the server now. Who is admitted says what became of it."""
-        if not self._pause_ms:
+        if self.is_closed:
             return True
         if self._is_trying or now_ms < self._open_until_ms:
             return False
@@ -53,12 +53,14 @@ class Breaker:
     def answered(self) -> None:
         """The server answered."""
         self._pause_ms = 0
+        self.is_closed = True
         self._is_trying = False
 
     def timed_out(self, now_ms: int) -> None:
         """It did not answer in time."""
         self._pause_ms = min(2 * self._pause_ms or _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS)
         self._open_until_ms = now_ms + self._pause_ms
+        self.is_closed = False
         self._is_trying = False
 
     def gave_up(self) -> None:

@@ -89,7 +89,7 @@ def plainly_fresh(raw: object, vector: bytes | None, needs: Needs, schema: int, 
 
     The caller declared all that it depends on, the stamps are those in the `vector` of now, and its time is neither over nor nearly so.
     """
-    if not isinstance(raw, bytes) or (entry := parse(raw)) is None:
+    if raw.__class__ is not bytes or (entry := parse(raw)) is None:
         return None
     flags, _, _, _, created_ms, until_ms, _, found_schema, offset, _ = entry
     if found_schema != schema or flags & 3 != needs.flags or raw[HEADER_BYTES:offset] != vector:

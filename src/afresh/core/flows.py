@@ -28,7 +28,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from afresh.core.batches import fetch_many
-from afresh.core.budget import one_call, spent_us
+from afresh.core.budget import is_told, one_call, spent_us
 from afresh.core.commits import Behind, Claim, abandon, commit, release
 from afresh.core.decide import Cause, State, Verdict, fresh_for_ms, is_kept
 from afresh.core.envelope import Entry, parse
@@ -58,10 +58,10 @@ async def obtain(ports: Ports, request: Request) -> Hit | Claim | Behind:
         ComputeBackingOff: if a compute raised a moment ago, and there is nothing to serve.
         ComputeTimeout: if somebody else's compute takes longer than this call waits for any.
     """
-    asked_us = ports.clock.ticks_us()
+    asked_us = ports.clock.ticks_us() - spent_us(ports)
     deadline_us = asked_us + 1000 * request.policy.longest_wait_ms
     flights, key, arrived = ports.flights, request.names.value, ports.flights.arrive()
-    place = flights.look(key, arrived)
+    place = None if is_told(ports) else flights.look(key, arrived)  # who was told has looked alone
     while True:
         if place is None or place.leads:
             hit, verdict = await fetch_for(ports, request, place)

@@ -171,7 +171,8 @@ class Namespace:
     def names(self, identity: str) -> Names:
         """Return the three names of an id."""
         name = self.name
-        return Names(f"{name}:v:{{{identity}}}", f"{name}:l:{{{identity}}}", f"{name}:t:{{{identity}}}")
+        # Every call comes by here: what Names(...) would do before this takes as long as all the rest.
+        return tuple.__new__(Names, (f"{name}:v:{{{identity}}}", f"{name}:l:{{{identity}}}", f"{name}:t:{{{identity}}}"))
 
     def names_of(self, key: str) -> Names:
         """Return the names of an application's key, or of a memoized call's ``Key``."""

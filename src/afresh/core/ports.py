@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from afresh.core.envelope import Entry
-from afresh.core.ops import Op
+from afresh.core.ops import Get, Op
 from afresh.core.policy import LEASE_MS
 from afresh.core.stamps import Remembered
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from afresh.core.reads import Hit, Request
 
 __all__ = [
+    "Ask",
     "Clock",
     "Codec",
     "Duty",
@@ -48,6 +49,10 @@ class Store(Protocol):
             StoreUnavailable: if the server was not reached or did not answer in time; some operations may have run.
         """
         ...
+
+
+# Runs a read, and GETs besides, in one write and without a coroutine; None if that is a flight's business, since all is not well.
+Ask: TypeAlias = Callable[[Op, tuple[Get, ...]], list[Any] | None]
 
 
 class Clock(Protocol):
@@ -348,6 +353,7 @@ class Ports:
         remembered: the stamps that were seen last, for writes.
         withheld: names whose invalidation the server may not have: nothing is read or stored under them. See `afresh.core.late`.
         invalidations: who repeats those; None if nobody does.
+        ask: how a thread reads without a flow; None where nobody can. See `afresh.runtime.hits`.
     """
 
     def __init__(
@@ -365,6 +371,7 @@ class Ports:
         remembered: Remembered | None = None,
         withheld: Mapping[str, object] = MappingProxyType({}),
         invalidations: Invalidations | None = None,
+        ask: Ask | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -378,6 +385,7 @@ class Ports:
         self.remembered = remembered or Remembered()
         self.withheld = withheld
         self.invalidations = invalidations
+        self.ask = ask
 
     def but(self, **changes: Any) -> Ports:
         """Return the same with some of them changed."""

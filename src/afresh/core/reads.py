@@ -37,6 +37,7 @@ __all__ = [
     "look",
     "near_ms",
     "others_now",
+    "plain_hit",
     "raise_failures",
     "read",
     "stamp_reads",
@@ -143,6 +144,25 @@ async def look(ports: Ports, request: Request, held: Sequence[bytes | None] = ()
         return Verdict(State.FRESH, None, entry)
     raise_failures(replies)
     return await judge(ports, request, raw, stamps, started_us)
+
+
+def plain_hit(request: Request, replies: Sequence[object], now_ms: int) -> Hit | None:
+    """Return what is to be served without further thought; None: that takes a flow.
+
+    Args:
+        request: what is wanted.
+        replies: to GETs of the entry and of all stamps that the request needs.
+        now_ms: the server's time.
+    """
+    raw, *stamps = replies
+    needs = request.needs
+    entry = plainly_fresh(raw, needs.vector(stamps), needs, request.values.schema, now_ms)
+    if entry is None or entry.flags & Flag.NEGATIVE:
+        return None
+    try:
+        return hit_of(request, entry)
+    except UndecodablePayload:
+        return None
 
 
 async def judge(ports: Ports, request: Request, raw: object, stamps: Sequence[object], started_us: int) -> Verdict:

@@ -66,7 +66,7 @@ class RedisCache(BaseCache):
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """Return the value, a copy of its own, or the default. Cost: 1 round trip."""
-        return run_now(operations.get(self.engine.sync_ports(), self._request(key, version), default))
+        return operations.get_now(self.engine, self._request(key, version), default)
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """See `get`."""

@@ -37,7 +37,10 @@ class Threads:
 
     def begin(self, request: Request) -> Hit | Claim | Behind:
         """Return the value, or the duty to compute it: here and now, then `commit` or `abandon`; or `behind`."""
-        ports, captured = self._engine.sync_ports(), capturing(request.namespace)
+        ports = self._engine.hits.look(request)
+        if isinstance(ports, Hit):
+            return ports
+        captured = capturing(request.namespace)
         got = run_now(obtain(ports, request) if captured is None else obtain_into(ports, request, captured))
         return _begun(self._engine, got, request, is_task=False)
 

@@ -17,7 +17,7 @@ from afresh.codec.values import Codecs
 from afresh.core.keys import Namespace, dictionaries_of
 from afresh.core.ops import Op
 from afresh.core.policy import LEASE_MS, LONGEST_COMPUTE_MS
-from afresh.core.ports import Clock, Flights, Ports, Store
+from afresh.core.ports import Ask, Clock, Flights, Ports, Store
 from afresh.core.stamps import needs_of
 from afresh.errors import ConfigurationError, StoreUnavailable
 from afresh.near.options import Near
@@ -25,6 +25,7 @@ from afresh.runtime.background import Background
 from afresh.runtime.clocks import AsyncClock, SyncClock, system_ms
 from afresh.runtime.flights import AsyncFlights, FlightTable, SyncFlights
 from afresh.runtime.fork import forget_after_fork
+from afresh.runtime.hits import Hits
 from afresh.runtime.renewals import Renewals
 from afresh.runtime.replays import Replays
 from afresh.runtime.run_now import run_now
@@ -81,11 +82,12 @@ class Engine:
         self.namespace = namespace
         self.replays = Replays(self.sync_ports, namespace)
         self._stores = self._stores_of(url) if url is not None else None
-        self._sync: Ports | None = None
+        self.threads: Ports | None = None
         self._aio: Ports | None = None
         self._opening = threading.RLock()  # re-entrant: see FlightTable
         self._lost: deque[Op] = deque()
-        self._table = FlightTable()
+        self.flights = self._table = FlightTable()
+        self.hits = Hits(self)
         self.turns = TurnTable()
         self.codecs = codecs
         self.values = codecs.values()
@@ -124,13 +126,14 @@ class Engine:
 
     def sync_ports(self) -> Ports:
         """Return ports whose waits block the thread."""
-        if self._sync is None:
+        if self.threads is None:
             if self._is_needless:
                 return Ports(NoServer(), SyncClock(system_ms), SyncFlights(self._table), self.counters, os.urandom)
             with self._opening:
                 stores = self.stores
-                self._sync = self._ports(stores.sync(), SyncClock(stores.now_ms), SyncFlights(self._table))
-        return self._sync
+                store = stores.sync()
+                self.threads = self._ports(store, SyncClock(stores.now_ms), SyncFlights(self._table), store.ask)
+        return self.threads
 
     def async_ports(self) -> Ports:
         """Return ports whose waits suspend the task."""
@@ -147,7 +150,7 @@ class Engine:
         """Say whether there is no server, nor a need of one: nothing is read or stored."""
         return self._stores is None and not os.environ.get("AFRESH_URL") and bypassed()
 
-    def _ports(self, store: Store, clock: Clock, flights: Flights) -> Ports:
+    def _ports(self, store: Store, clock: Clock, flights: Flights, ask: Ask | None = None) -> Ports:
         from random import random  # importing afresh loads no store, which is what loads this, too
 
         near = None
@@ -169,6 +172,7 @@ class Engine:
             lost=self._lost,
             withheld=self.replays.lates,
             invalidations=self.replays,
+            ask=ask,
         )
 
     def _listen(self, tier: NearTier) -> None:
@@ -198,7 +202,7 @@ class Engine:
         self.renewals.close()
         run_now(self.replays.close(self.sync_ports))
         with self._opening:
-            self._sync = self._aio = None
+            self.threads = self._aio = None
             self._stop_listening()
             if self._stores is not None:
                 self._stores.close()
@@ -209,7 +213,7 @@ class Engine:
         self.background.close()
         self.renewals.close()
         await self.replays.close(self.async_ports)
-        self._sync = self._aio = None
+        self.threads = self._aio = None
         self._stop_listening()
         if self._stores is not None:
             await self._stores.aclose()
@@ -218,7 +222,7 @@ class Engine:
         """Begin anew in a forked child."""
         self._opening = threading.RLock()
         self._lost.clear()
-        self._sync = self._aio = None  # the next use listens again
+        self.threads = self._aio = None  # the next use listens again
         self._table.forget()
         self.turns.forget()
         self.renewals.forget()

@@ -167,15 +167,15 @@ class FlightTable:
         self.lock = threading.RLock()
         self._flights: dict[str, Cabin] = {}
         self._looks: dict[str, Cabin] = {}
-        self.alone = Looking(alone)
+        self.alone = Looking(alone, self._flights, self._looks)
         # Returns this moment's number. Later ones are higher.
         self.arrive: Callable[[], int] = count(1).__next__
 
     def forget(self) -> None:
         """Begin anew after a fork: the leaders are threads of the parent."""
         self.lock = threading.RLock()
-        self._flights = {}
-        self._looks = {}
+        self._flights.clear()
+        self._looks.clear()
         self.alone.forget()
 
     def drop(self, key: str, cabin: Cabin) -> None:
@@ -215,7 +215,7 @@ class FlightTable:
 
     def look(self, key: str, arrived: int, caller: Callable[[], Caller]) -> Flight | Seat | None:
         """See `afresh.core.ports.Flights`."""
-        if (key not in self._flights and key not in self._looks and self.alone.start(key)) or is_apart():
+        if self.alone.start(key) or is_apart():
             return None
         me = caller()
         with self.lock:

@@ -7,6 +7,7 @@ somebody waits for another because of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 __all__ = ["LOOKING_ALONE", "Looking"]
@@ -20,16 +21,20 @@ class Looking:
 
     Args:
         most: how many may do so at once.
+        flights: who computes, by key; one joins them instead.
+        looks: who looks for others, too.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, flights: Mapping[str, object], looks: Mapping[str, object]) -> None:
         self._most = most
+        self._flights = flights
+        self._looks = looks
         self._looking: dict[str, int] = {}
 
     def start(self, key: str) -> bool:
         """Say whether one more may."""
         looking = self._looking.get(key, 0)
-        if looking >= self._most:
+        if looking >= self._most or key in self._flights or key in self._looks:
             return False
         self._looking[key] = looking + 1
         return True

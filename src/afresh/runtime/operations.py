@@ -26,14 +26,16 @@ from afresh.core.decide import Cause, State
 from afresh.core.envelope import FOR_EVER
 from afresh.core.late import late_of
 from afresh.core.ports import Ports
-from afresh.core.reads import Request, counted, fetch, is_withheld, read
+from afresh.core.reads import Hit, Request, counted, fetch, is_withheld, read
 from afresh.core.results import Entry, Receipt
 from afresh.core.writes import Target
 from afresh.errors import StoreError
 from afresh.runtime.capturing import capturing
+from afresh.runtime.engine import Engine
+from afresh.runtime.run_now import run_now
 from afresh.runtime.surroundings import bypassed
 
-__all__ = ["add", "drop", "expire", "get", "get_many", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
+__all__ = ["add", "drop", "expire", "get", "get_many", "get_now", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
 
 
 # What a hit can be, as `Entry.state` says it.
@@ -51,6 +53,14 @@ async def get(ports: Ports, request: Request, default: Any, kind: Any = None) ->
     if hit is not None and isinstance(kind, type) and not isinstance(hit.value, kind):
         hit, verdict = None, verdict._replace(cause=Cause.SCHEMA)
     return counted(ports, request, hit, verdict, default)
+
+
+def get_now(engine: Engine, request: Request, default: Any, kind: Any = None) -> Any:
+    """Do what `get` does, for a thread: without a flow, if it is a hit like most."""
+    if bypassed():
+        return default
+    found = engine.hits.find(request) if kind is None else engine.sync_ports()
+    return found.value if isinstance(found, Hit) else run_now(get(found, request, default, kind))
 
 
 async def get_many(ports: Ports, requests: Sequence[Request], default: Any) -> list[Any]:

@@ -56,7 +56,7 @@ class Stores:
         if self._memory is None:
             _load_for_redis()
 
-    def sync(self) -> Store:
+    def sync(self) -> MemoryStore | GuardedStore[SyncStore]:
         """Return the store whose flights block."""
         if self._memory is not None:
             return self._memory

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from afresh.core.breaker import Breaker
-from afresh.core.ops import Bump, End, Invalidate, Op, Release
+from afresh.core.ops import Bump, End, Get, Invalidate, Op, Release
 from afresh.core.ports import Store
 from afresh.errors import StoreUnavailable
 from afresh.stores.server_time import ServerTime
+
+if TYPE_CHECKING:
+    from afresh.stores.sync import SyncStore
 
 __all__ = ["GuardedStore"]
 
@@ -19,7 +22,10 @@ _ALWAYS = frozenset((End, Release))
 _UNTIL_IT_HANGS = frozenset((Bump, End, Invalidate, Release))
 
 
-class GuardedStore:
+S = TypeVar("S", bound=Store)
+
+
+class GuardedStore(Generic[S]):
     """A store behind a breaker, which the stores for threads and for tasks share.
 
     Args:
@@ -28,7 +34,7 @@ class GuardedStore:
         budget_s: how long all flights of a call may take.
     """
 
-    def __init__(self, store: Store, breaker: Breaker, budget_s: float) -> None:
+    def __init__(self, store: S, breaker: Breaker, budget_s: float) -> None:
         self._store = store
         self._breaker = breaker
         self._half_us = budget_s * 500_000
@@ -41,20 +47,34 @@ class GuardedStore:
             raise StoreUnavailable(msg)
         try:
             replies = await self._store.flight(batch, spent_us)
-        except StoreUnavailable as error:
-            if error.is_timeout and spent_us > self._half_us:
-                breaker.gave_up()  # it had but little time, which says little
-            elif error.is_timeout:
-                breaker.timed_out(ServerTime.ticks_ms())
-            else:
-                breaker.answered()
-            raise
-        except BaseException:
-            breaker.gave_up()
+        except BaseException as error:
+            self._note(error, spent_us)
             raise
         if not breaker.is_closed:
             breaker.answered()
         return replies
+
+    def ask(self: GuardedStore[SyncStore], first: Op, reads: tuple[Get, ...], /) -> list[Any] | None:
+        """See `afresh.core.ports.Ask`. Whether to ask a server that hangs is a flight's business."""
+        if not self._breaker.is_closed:
+            return None
+        try:
+            return self._store.ask(first, reads)
+        except BaseException as error:
+            self._note(error, 0)
+            raise
+
+    def _note(self, error: BaseException, spent_us: int) -> None:
+        """Draw conclusions from how a flight ended, that began after so much of its call's budget."""
+        breaker = self._breaker
+        if not isinstance(error, StoreUnavailable):
+            breaker.gave_up()
+        elif not error.is_timeout:
+            breaker.answered()
+        elif spent_us > self._half_us:
+            breaker.gave_up()  # it had but little time, which says little
+        else:
+            breaker.timed_out(ServerTime.ticks_ms())
 
     def _is_urgent(self, batch: Sequence[Op]) -> bool:
         return not (_UNTIL_IT_HANGS if self._breaker.is_doubtful else _ALWAYS).isdisjoint(map(type, batch))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable
+from os import write
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hiredis import ProtocolError, Reader, ReplyError
@@ -66,7 +66,7 @@ class Line:
         Raises:
             StoreError: in afresh's words.
         """
-        began = time.monotonic() - spent_s
+        began = monotonic() - spent_s
         left_s = allowance_s(self._budget_s, spent_s)
         self._connection = connect(self._address, left_s, introduces=False)  # keeps the socket alive, and closes it
         try:
@@ -79,23 +79,23 @@ class Line:
             if isinstance(error, OSError):
                 raise unavailable(self._address.shown, error) from error
             raise
-        return time.monotonic() - began
+        return monotonic() - began
 
     def kill_suspects(self, spent_s: float) -> float:
         """End what may still bring late bytes, and return what of the budget is spent then."""
-        began = time.monotonic() - spent_s
+        began = monotonic() - spent_s
         self._talk(self._peer.kill_suspects(self.known), began)
-        return time.monotonic() - began
+        return monotonic() - began
 
     def spent_s(self) -> float:
         """Return what of the budget is spent, of the call whose exchange was the last one."""
-        return self._budget_s - (self._deadline - time.monotonic())
+        return self._budget_s - (self._deadline - monotonic())
 
     def _talk(self, talk: Talk[R], began: float) -> R:
         try:
             packed, count = next(talk)
             while True:
-                packed, count = talk.send(self.exchange(packed, count, time.monotonic() - began))
+                packed, count = talk.send(self.exchange(packed, count, monotonic() - began))
         except StopIteration as end:
             result: R = end.value
             return result
@@ -122,8 +122,11 @@ class Line:
         Raises:
             OSError: TimeoutError when the time is up. The connection is of no use then, nor after any other exception.
         """
-        deadline = self._deadline = time.monotonic() + (allowance_s(self._budget_s, spent_s) if spent_s else self._budget_s)
-        sent = self._write(packed)
+        deadline = self._deadline = monotonic() + (allowance_s(self._budget_s, spent_s) if spent_s else self._budget_s)
+        try:
+            sent = write(self._file, packed) if self._file >= 0 else 0  # TLS has no bytes of ours for the socket
+        except BlockingIOError:
+            sent = 0
         if sent < len(packed):
             self._within(deadline, lambda connected: connected.sendall(memoryview(packed)[sent:]))
         assert self._socket is not None
@@ -145,22 +148,13 @@ class Line:
             msg = "what answers is no Redis or Valkey"
             raise ConnectionError(msg) from error
 
-    def _write(self, packed: bytes) -> int:
-        """Send what the socket takes at once, and return how much that was."""
-        if self._file < 0:  # TLS
-            return 0
-        try:
-            return os.write(self._file, packed)
-        except BlockingIOError:
-            return 0
-
     def _receive_more(self, deadline: float) -> bytes:
         return self._within(deadline, lambda connected: connected.recv(_READ_BYTES))
 
     def _within(self, deadline: float, do: Callable[[socket.socket], R]) -> R:
         """Do something with the socket in the time that is left."""
         assert self._socket is not None
-        left = deadline - time.monotonic()
+        left = deadline - monotonic()
         if left <= 0:
             raise TimeoutError
         self._socket.settimeout(left)

@@ -57,14 +57,18 @@ class MemoryStore:
         self._max_entries = max_entries
         self._now_ms = now_ms
         self._sweep_at = 1024
-        self._run: dict[type, Callable[[Any], Any]] = {
-            kind: getattr(self, f"_{kind.__name__.lower()}") for kind in (*ops.COMMANDS, *ops.SCRIPTS, ops.Scan)
-        }
+        kinds = (*ops.COMMANDS, *ops.SCRIPTS, ops.Scan)
+        self._run: dict[type, Callable[[Any], Any]] = {kind: getattr(self, f"_{kind.__name__.lower()}") for kind in kinds}
 
     async def flight(self, batch: Sequence[ops.Op], /, spent_us: int = 0) -> list[Any]:  # noqa: ARG002  nothing here takes long
         """Run the operations as one atomic step."""
         with self._lock:
             return [self._answer(op) for op in batch]
+
+    def ask(self, first: ops.Op, reads: Sequence[ops.Op], /) -> list[Any]:
+        """See `afresh.core.ports.Ask`."""
+        with self._lock:
+            return [self._answer(op) for op in (first, *reads)]
 
     def now_ms(self) -> int:
         """Return this store's time."""
@@ -91,12 +95,10 @@ class MemoryStore:
 
     def _find(self, key: str) -> Held | None:
         found = self._data.get(key)
-        if found is None:
-            return None
-        if found[1] <= self._now_ms():
-            del self._data[key]
-            return None
-        return found[0]
+        if found is None or found[1] > self._now_ms():
+            return None if found is None else found[0]
+        del self._data[key]
+        return None
 
     def _bytes(self, key: str) -> bytes | None:
         held = self._find(key)
@@ -141,12 +143,10 @@ class MemoryStore:
         self._sweep_at = max(1024, 2 * len(self._data))
 
     def _drop(self, *keys: str) -> int:
-        dropped = 0
-        for key in keys:
-            if self._find(key) is not None:
-                del self._data[key]
-                dropped += 1
-        return dropped
+        there = [key for key in dict.fromkeys(keys) if self._find(key) is not None]
+        for key in there:
+            del self._data[key]
+        return len(there)
 
     # ---- commands
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from afresh.core.budget import allowance_s
-from afresh.core.ops import Op
+from afresh.core.ops import Get, Op
 from afresh.errors import StoreUnavailable
 from afresh.stores.address import Address
 from afresh.stores.line import Line
 from afresh.stores.peer import Peer
 from afresh.stores.pool import Pool
 from afresh.stores.replies import unavailable
-from afresh.stores.scripts import deliver, reading
+from afresh.stores.scripts import deliver, packed, reading
 
 __all__ = ["SyncStore"]
+
+# Of what is read along with an entry: mostly the stamps of a function and of the namespace.
+_MOST_REMEMBERED: Final = 1024
 
 
 class SyncStore:
@@ -39,13 +43,19 @@ class SyncStore:
         self._peer = peer
         self._revive = revive
         self._pool = self._new_pool()
+        self._packed_reads = lru_cache(_MOST_REMEMBERED)(reading)
 
     async def flight(self, batch: Sequence[Op], /, spent_us: int = 0) -> list[Any]:
         """Send the operations in one write and read their replies."""
-        packed = reading(batch)
-        if packed is None:
+        gets = reading(batch)
+        if gets is None:
             return await deliver(self._exchange_soon, batch, spent_us / 1e6)
-        return self._exchange(packed, len(batch), spent_us / 1e6, lambda: packed)
+        return self._exchange(gets, len(batch), spent_us / 1e6, lambda: gets)
+
+    def ask(self, first: Op, reads: tuple[Get, ...], /) -> list[Any]:
+        """See `afresh.core.ports.Ask`."""
+        asked = packed(first) + (self._packed_reads(reads) or b"")
+        return self._exchange(asked, 1 + len(reads), 0.0, lambda: asked)
 
     def forget(self) -> None:
         """Drop the connections without a word to the server: they belong to the parent process."""
@@ -64,8 +74,10 @@ class SyncStore:
 
     def _exchange(self, packed: bytes, count: int, spent_s: float, again: Callable[[], bytes] | None) -> list[Any]:
         pool = self._pool
-        line, spent_s = self._take(pool, spent_s)
-        is_fresh = not line.is_open
+        line, is_fresh = pool.idle(), False
+        if line is None:  # others have them all
+            line, spent_s = self._take(pool, spent_s)
+            is_fresh = not line.is_open
         try:
             if is_fresh or (again is None and line.is_lost()):
                 spent_s = self._open(line, spent_s)
@@ -86,10 +98,7 @@ class SyncStore:
         return replies
 
     def _take(self, pool: Pool[Line], spent_s: float) -> tuple[Line, float]:
-        """Return a connection, and what of the budget is spent now: others may have had them all."""
-        line = pool.idle()
-        if line is not None:
-            return line, spent_s
+        """Return a connection, and what of the budget is spent now."""
         began = time.monotonic() - spent_s
         try:
             line = pool.take(allowance_s(self._budget_s, spent_s))

@@ -52,7 +52,7 @@ _NOTHING = FunctionStats()
 class _Tally:
     """What was counted for one function.
 
-    `hits` are those that were not near. A near hit is counted without the lock: nothing can come between the parts of ``near_hits += 1``.
+    `hits` are those that were not near. Hits are counted without the lock: nothing can come between the parts of ``hits += 1``.
     """
 
     __slots__ = ("computes", "cost_us", "failures", "hits", "misses", "near_hits", "not_stored", "stale_hits")
@@ -92,11 +92,8 @@ class Tallies:
         return {owner: stats for owner, stats in every.items() if stats != _NOTHING}
 
     def of(self, owner: str) -> _Tally:
-        """Return a function's own tally. The lock is held, unless it is the function itself that asks, once."""
-        tally = self._tallies.get(owner)
-        if tally is None:
-            tally = self._tallies[owner] = _Tally()
-        return tally
+        """Return a function's own tally."""
+        return self._tallies.get(owner) or self._tallies.setdefault(owner, _Tally())
 
     @staticmethod
     def _stats(tally: _Tally) -> FunctionStats:
@@ -131,15 +128,13 @@ class Counters:
 
     def hit(self, owner: str, *, stale: bool = False, near: bool = False, times: int = 1) -> None:
         """So many entries were served."""
-        tallies = self._tallies
-        with tallies.lock:
-            tally = tallies.of(owner)
-            if near:
-                tally.near_hits += times
-            else:
-                tally.hits += times
-            if stale:
-                tally.stale_hits += times
+        tally = self._tallies.of(owner)
+        if near:
+            tally.near_hits += times
+        else:
+            tally.hits += times
+        if stale:
+            tally.stale_hits += times
 
     def miss(self, owner: str, cause: str) -> None:
         """None was."""

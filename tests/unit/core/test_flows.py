@@ -400,7 +400,7 @@ def test_a_follower_shares_only_what_it_could_have_read(world: Scripted) -> None
 
 
 def test_a_look_for_all_that_is_cancelled_leaves_nobody_waiting(world: Scripted) -> None:
-    world.table.alone = Looking(0)
+    world.table.alone = Looking(0, {}, {})
     world.failing[ops.Get] = KeyboardInterrupt()
 
     with pytest.raises(KeyboardInterrupt):
