@@ -1,7 +1,13 @@
-"""Blocking connections, opened and authenticated by redis-py; whoever opens one speaks on its socket himself."""
+"""Blocking connections, opened and authenticated by redis-py; whoever opens one speaks on its socket himself.
+
+Looking up a host's name has no time limit of its own, and may bring several addresses, to be tried one after the other. So a host with a
+name is connected to in a thread, for which its caller waits no longer than it has time; a connection that comes later is closed there.
+Addresses and unix sockets need no thread.
+"""
 
 from __future__ import annotations
 
+import threading
 from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, cast
 
@@ -22,7 +28,7 @@ def connect(address: Address, timeout_s: float, *, introduces: bool = True) -> A
 
     Args:
         address: where the server is.
-        timeout_s: how long each step may take.
+        timeout_s: how long it may take; and each later step.
         introduces: have redis-py name user and database. Each of these takes a step.
 
     Raises:
@@ -43,11 +49,73 @@ def connect(address: Address, timeout_s: float, *, introduces: bool = True) -> A
         redis_connect_func=None if introduces else _say_nothing,
     )
     try:
-        connection.connect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
+        if _is_named(address):
+            _Attempt(connection).within(timeout_s)
+        else:
+            connection.connect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
     except (RedisError, OSError) as error:
         disconnect(connection)
         raise not_connected(address.shown, error) from error
     return connection
+
+
+def _is_named(address: Address) -> bool:
+    """Say whether finding the host takes a look-up."""
+    import socket  # redis-py has loaded it
+
+    host = address.options.get("host")
+    if host is None:
+        return False
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    except OSError:
+        return True
+    return False
+
+
+class _Attempt:
+    """Opens a connection in a thread of its own.
+
+    Args:
+        connection: not open yet.
+    """
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._is_over = threading.Event()
+        self._is_left = False
+        self._error: BaseException | None = None
+
+    def within(self, timeout_s: float) -> None:
+        """Do it, as long as there is time.
+
+        Raises:
+            TimeoutError: if there was not enough.
+        """
+        try:
+            threading.Thread(target=self._run, name="afresh-connecting", daemon=True).start()
+        except RuntimeError:  # the system gives no more threads, or the interpreter ends
+            self._run()
+        try:
+            self._is_over.wait(timeout_s)
+        finally:
+            with self._lock:
+                self._is_left = not self._is_over.is_set()
+        if self._is_left:
+            raise TimeoutError
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._connection.connect()  # type: ignore[no-untyped-call]  # redis-py does not annotate it
+        except BaseException as error:  # noqa: BLE001  for who waits
+            self._error = error
+        with self._lock:
+            self._is_over.set()
+        if self._is_left:
+            disconnect(self._connection)
 
 
 def _say_nothing(connection: object) -> None:
