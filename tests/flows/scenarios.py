@@ -113,6 +113,8 @@ def other_tags(world: World, wanted: Request) -> list[Actor]:
 _FINE = {"by_op": True, "replies": True}
 _REPLIES = {"replies": True}
 _TOGETHER = {"alone": 0}
+_STRAIGHT = {"straight": True}
+_BY_KEY = partial(readers_and_invalidation, kind="key")
 
 
 def _of_kind(kind: str) -> dict[str, Callable[[Variant], Scenario]]:
@@ -153,6 +155,11 @@ def _of_kind(kind: str) -> dict[str, Callable[[Variant], Scenario]]:
 SCENARIOS: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
     {name: made for kind in KINDS for name, made in _of_kind(kind).items()}
     | {
+        "two readers straight, key invalidated": partial(scenario, _BY_KEY, **_STRAIGHT),
+        "two readers straight, key invalidated, an entry there": partial(scenario, _BY_KEY, warm=True, **_STRAIGHT),
+        "reader and late reader straight, one of whom looks alone, key invalidated, a stale entry there": partial(
+            scenario, partial(late_reader, kind="key"), wanted=request(stale_ttl_ms=60_000), warm=True, aged_ms=60_001, alone=1, **_STRAIGHT
+        ),
         "two readers, put": partial(scenario, putting),
         "two readers, put under remembered stamps": partial(scenario, putting_by_heart),
         "two readers, put under stamps that have changed": partial(scenario, partial(putting_by_heart, changed="tag")),
@@ -187,6 +194,8 @@ SAMPLED: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
                 {"warm": True, **_REPLIES, **_TOGETHER},
             ),
             ("three readers, one of whom looks alone", partial(readers_and_invalidation, readers=3), {"alone": 1}),
+            ("three readers straight", partial(readers_and_invalidation, readers=3), _STRAIGHT),
+            ("two readers straight in 2, step by operation", partial(readers_and_invalidation, processes=2), {**_FINE, **_STRAIGHT}),
             ("four readers in 2", partial(readers_and_invalidation, readers=4, processes=2), {}),
             ("two readers, step by operation and reply", readers_and_invalidation, _FINE),
             ("two readers in 2, step by operation and reply", partial(readers_and_invalidation, processes=2), _FINE),
@@ -200,6 +209,13 @@ SAMPLED: Mapping[str, Callable[[Variant], Scenario]] = MappingProxyType(
         )
     }
     | {
+        "two readers straight, key invalidated, a stale entry there": partial(
+            scenario, _BY_KEY, wanted=request(stale_ttl_ms=60_000), warm=True, aged_ms=60_001, **_STRAIGHT
+        ),
+        "reader and late reader straight, tag invalidated, replies on their way": partial(
+            scenario, partial(late_reader, kind="tag"), **_REPLIES, **_STRAIGHT
+        ),
+        "reader straight whose compute raises, reader, key invalidated": partial(scenario, partial(failure, kind="key"), **_STRAIGHT),
         "two readers who look together, key invalidated, a stale entry there": partial(
             scenario,
             partial(readers_and_invalidation, kind="key"),

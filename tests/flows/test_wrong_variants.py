@@ -55,6 +55,10 @@ def renews_anybodys(memory: MemoryStore, op: ops.Op) -> ops.Op:
 
 
 WRONG = {
+    "what was read before a look shared as found by it": (
+        Variant(retold=True),
+        "reader and late reader straight, one of whom looks alone, key invalidated, a stale entry there",
+    ),
     "no lease at the commit": (Variant(commits_without_lease), "two readers, key invalidated"),
     "no lease at the commit, put": (Variant(commits_without_lease), "two readers, put"),
     "stamps after the compute": (Variant(stamps_late=True), "two readers, tag invalidated"),

@@ -20,13 +20,14 @@ from typing import Any
 from afresh.codec.msgpack import codec_for
 from afresh.codec.values import CodecValues
 from afresh.core import flows, ops, writes
+from afresh.core.budget import told
 from afresh.core.capture import obtain_into
 from afresh.core.commits import Result, commit_many
 from afresh.core.envelope import parse
 from afresh.core.keys import Names, Namespace
 from afresh.core.policy import Policy
 from afresh.core.ports import Ports
-from afresh.core.reads import Hit, Request, read
+from afresh.core.reads import Hit, Request, plain_hit, read
 from afresh.core.renewing import renew
 from afresh.core.stamps import needs_of
 from afresh.core.writes import Target
@@ -61,6 +62,7 @@ class Variant:
         stays_open: a flight may be joined while its commit is under way.
         stamps_late: the stamps are those after the compute.
         blind: the commit's proof does not look at the stamps.
+        retold: what a thread has read before its flow is shared as if read by it.
     """
 
     rewrite: Callable[[MemoryStore, ops.Op], ops.Op] | None = None
@@ -68,6 +70,7 @@ class Variant:
     stays_open: bool = False
     stamps_late: bool = False
     blind: bool = False
+    retold: bool = False
 
 
 PRODUCTION = Variant()
@@ -181,6 +184,7 @@ class World:
     by_op: bool = False
     replies: bool = False
     alone: int = 4
+    straight: bool = False
     problem: str | None = None
     called: int = 0
     applied: int = 0
@@ -221,7 +225,8 @@ class World:
         table = FlightTable(self.alone) if like is None else like.flights.table
         self.tables.append(table)
         store = SteppedStore(self, by_op=self.by_op, replies=self.replies if replies is None else replies)
-        return Ports(store, self.clock, SteppedFlights(table, self.variant), self.events, self._token)
+        ports = Ports(store, self.clock, SteppedFlights(table, self.variant), self.events, self._token)
+        return _StraightPorts(self, ports) if self.straight else ports
 
     def remembering(self, wanted: Request, *, changed: str | None = None) -> Ports:
         """Return a process that knows the stamps, as they are or as they were before something was invalidated; nothing else is there."""
@@ -318,6 +323,42 @@ class World:
         return self.problem
 
 
+class _StraightPorts(Ports):
+    """Those of a thread, which looks for plain hits first."""
+
+    def __init__(self, world: World, ports: Ports) -> None:
+        super().__init__(**vars(ports))
+        self.retell = world.variant.retold
+
+    def but(self, **changes: Any) -> Ports:
+        plain = {name: value for name, value in vars(self).items() if name != "retell"}
+        return Ports(**(plain | changes))
+
+
+class _Retelling:
+    """A store whose first flight is old, without saying so."""
+
+    def __init__(self, store: Any, replies: list[Any]) -> None:
+        self._store = store
+        self._replies = [replies]
+
+    async def flight(self, batch: Sequence[ops.Op], /, spent_us: int = 0) -> list[Any]:
+        return self._replies.pop() if self._replies else await self._store.flight(batch)
+
+
+async def straight(ports: _StraightPorts, wanted: Request) -> Hit | Ports:
+    """Do what `Hits.look` does, which cannot be stepped through: a look, the same decision, and the same told to the flow."""
+    alone, key, batch = ports.flights.table.alone, wanted.names.value, (ops.Get(wanted.names.value), *wanted.needs.reads)
+    if not alone.start(key):
+        return ports
+    replies = await ports.store.flight(batch)
+    hit = plain_hit(wanted, replies, ports.clock.now_ms())
+    if hit is None:
+        return ports.but(store=_Retelling(ports.store, replies)) if ports.retell else told(ports, batch, replies, 1)
+    alone.stop(key)
+    return hit
+
+
 async def call(
     ports: Ports,
     wanted: Request,
@@ -327,7 +368,8 @@ async def call(
     renews: bool = False,
 ) -> object:
     """Do what the facades do: obtain, compute outside the flow, then commit or abandon."""
-    got = await obtain_into(ports, wanted, capturing(NAMESPACE))
+    found = await straight(ports, wanted) if isinstance(ports, _StraightPorts) else ports
+    got = found if isinstance(found, Hit) else await obtain_into(found, wanted, capturing(NAMESPACE))
     if isinstance(got, Hit):
         return got.value
     if got.flight is not None:

@@ -15,13 +15,15 @@ from typing import Any
 
 import pytest
 
+from afresh.core.breaker import Breaker
 from afresh.core.ops import Get
 from afresh.core.restarts import ServerRun
 from afresh.errors import StoreError, StoreUnavailable
 from afresh.runtime.run_now import run_now
-from afresh.stores import aio, sync, wire
+from afresh.stores import aio, guarded, line, pool, sync, wire
 from afresh.stores.address import parse_url
 from afresh.stores.aio import AsyncStore
+from afresh.stores.guarded import GuardedStore
 from afresh.stores.peer import Peer
 from afresh.stores.sync import SyncStore
 from tests.support.servers import Server
@@ -158,11 +160,14 @@ def test_an_interruption_while_nothing_is_asked_harms_no_later_call(stocked: Ser
 def test_an_interruption_at_any_line_gives_no_thread_anothers_value(stocked: Server, error: type[BaseException]) -> None:
     def work(interruption: Interruption) -> None:
         store = SyncStore(parse_url(stocked.url), budget_s=BUDGET_S, peer=Peer("the server", ServerRun()))
+        ask = GuardedStore(store, Breaker(), BUDGET_S).ask
         with interruption.armed(), suppress(error):
             for key in KEYS:
+                assert ask(Get(key), (Get(key),)) == 2 * [key.encode()]
                 assert run_now(store.flight([Get(key)])) == [key.encode()]
         for key in KEYS:
+            assert ask(Get(key), ()) == [key.encode()]
             assert run_now(store.flight([Get(key)])) == [key.encode()]
         store.close()
 
-    at_each_line((sync,), error, work)
+    at_each_line((sync, line, pool, guarded), error, work)
