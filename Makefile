@@ -7,13 +7,15 @@ VENV := .venv
 PYTHON = $(shell scripts/find_python.sh)
 PYTHONS := 3.11 3.12 3.13
 ARGS :=
+# Tests wait more than they compute: three at a time keep two processors busy. One by one, and with their output: ARGS="-n 0 -s".
+BESIDE := -n 3 --dist worksteal
 # pyright would ask the network for a newer version of itself.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 # The theme would advertise its successor in every build.
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-oldest fuzz coverage chaos failures check fix docs bench guard clean
+.PHONY: help demo test steps test-all test-oldest fuzz coverage chaos failures check fix docs bench guard clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,7 +25,10 @@ demo: $(or $(wildcard $(VENV)/.ready-dev),$(VENV)/.ready-all) ## see caching wor
 	@$(VENV)/bin/python -m afresh demo $(ARGS)
 
 test: $(VENV)/.ready-dev ## run the tests
-	@$(VENV)/bin/python -m pytest $(ARGS)
+	@$(VENV)/bin/python -m pytest $(BESIDE) $(ARGS)
+
+steps: $(VENV)/.ready-dev ## run the step tests alone: every interleaving of the flows of production
+	@$(VENV)/bin/python -m pytest $(BESIDE) tests/flows $(ARGS)
 
 test-all: ## run the tests on every supported Python found here
 	@status=0; for version in $(PYTHONS); do \

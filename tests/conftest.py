@@ -1,23 +1,28 @@
-"""Servers for the tests, and the checks after each: nothing left behind, and in CI nothing skipped.
+"""Servers for the tests, the checks after each (nothing left behind, and in CI nothing skipped), and which tests run at the same time.
 
 - ``server`` runs a test against both servers, ``valkey`` and ``redis7`` against one; ``start_server`` starts more, with
   settings of their own. Each gives ``.url`` (unix socket), ``.tcp_url``, ``.command(...)`` and ``.flush()``.
 - ``namespace`` is a namespace of the test's own. Keys outside ``t-…`` need the marker ``keys``.
 - A test that leaves a thread, a socket, a child process or such a key fails, and so does any warning.
+- Tests run beside each other (``-n``), each process with servers of its own. One that measures time or processors has the marker ``alone``.
 """
 
 from __future__ import annotations
 
 import os
+import signal
+import tempfile
 from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import settings
 
 from tests.support import leaks
+from tests.support.floors import Floor
 from tests.support.leaks import OWN_KEYS, KeyRule, Snapshot, foreign_keys
 from tests.support.servers import Server, find_redis, find_valkey, free_port
 
@@ -29,6 +34,8 @@ Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 TLS = Path(__file__).parent / "support/tls"
 
 _BEFORE = pytest.StashKey[Snapshot]()
+_FLOOR = pytest.StashKey[Floor]()
+_MEET = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
 
 # --- servers -------------------------------------------------------------------------------------------------------
@@ -115,6 +122,34 @@ def _lend(server: Server, borrower: pytest.Item) -> Iterator[Server]:
     left = foreign_keys(server.keys(), rules)
     server.flush()
     _fail_if(left)
+
+
+# --- beside each other, or alone -----------------------------------------------------------------------------------
+def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts so what it runs in the background: our Ctrl-C tests would wait
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if (given := getattr(config, "workerinput", None)) is not None:
+        config.stash[_FLOOR] = Floor(Path(given["floor"]))
+    else:
+        config.stash[_MEET] = directory = tempfile.TemporaryDirectory(prefix="afresh-test-run-")
+        config.add_cleanup(directory.cleanup)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of the run where all of them meet."""
+    node.workerinput["floor"] = node.config.stash[_MEET].name
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with _place_on_the_floor(item):
+        return (yield)
+
+
+def _place_on_the_floor(item: pytest.Item) -> AbstractContextManager[None]:
+    floor = item.config.stash.get(_FLOOR, None)
+    return nullcontext() if floor is None else floor.taken(alone=item.get_closest_marker("alone") is not None)
 
 
 # --- nothing left behind -------------------------------------------------------------------------------------------

@@ -14,6 +14,8 @@ from afresh.testing.chaos.fleet import Fleet, Plan, Result
 from afresh.testing.chaos.report import rendered
 from tests.support.servers import find_redis, find_valkey
 
+pytestmark = pytest.mark.alone  # it measures
+
 SECONDS = 5
 SEED = 7
 Colour = Literal["sync", "async", "mixed"]

@@ -13,6 +13,8 @@ from afresh.testing import FaultProxy
 from tests.conformance.facades import ColourlessCache
 from tests.support.servers import Server
 
+pytestmark = pytest.mark.alone  # it measures
+
 BUDGET_S = 0.2
 # What one reply takes: two of them are too long.
 REPLY_S = 0.8 * BUDGET_S

@@ -13,7 +13,7 @@ from afresh.errors import StoreError
 from afresh.testing import wait_until
 
 pytest_plugins = ["tests.django_project.fixtures"]
-pytestmark = pytest.mark.keys(r"t-[0-9a-f]{8}:-?\d+:.*", permanent=True)
+pytestmark = [pytest.mark.keys(r"t-[0-9a-f]{8}:-?\d+:.*", permanent=True), pytest.mark.alone]
 
 BUDGET_S = 0.25
 SLACK_S = 0.75  # the machine may be busy

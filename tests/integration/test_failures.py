@@ -20,6 +20,8 @@ from afresh.testing import FaultProxy, wait_until
 from tests.conformance.facades import ColourlessCache
 from tests.support.servers import Server
 
+pytestmark = pytest.mark.alone  # it measures
+
 BUDGET_S = 0.5
 # What a call may take besides its budget, on a machine that is busy.
 SLACK_S = 1.0

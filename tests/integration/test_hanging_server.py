@@ -15,6 +15,8 @@ from afresh import Cache, StoreUnavailable
 from afresh.testing import wait_until
 from tests.support.servers import Server
 
+pytestmark = pytest.mark.alone  # it measures
+
 BUDGET_S = 0.25
 CALLS = 200
 

@@ -180,6 +180,7 @@ async def test_too_many_failed_invalidations_become_one_of_the_namespace(
     assert other.get_many(["k1", "unrelated"]) == {}
 
 
+@pytest.mark.alone
 async def test_a_hanging_server_costs_an_invalidation_a_budget_at_first_and_then_nearly_nothing(
     cache: ColourlessCache, proxy: FaultProxy
 ) -> None:
@@ -212,6 +213,7 @@ async def test_closing_tries_once_more(cache: ColourlessCache, other: Cache, pro
     assert other.get("k") is None
 
 
+@pytest.mark.alone
 async def test_closing_in_vain_is_told_and_using_the_cache_again_goes_on(
     cache: ColourlessCache, other: Cache, proxy: FaultProxy, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -33,6 +33,7 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.alone
 def test_importing_costs_at_most_half_of_importing_redis() -> None:
     for statement in import_cost.STATEMENTS:
         measured = import_cost.compare(statement)

@@ -63,7 +63,7 @@ def test_a_class_is_found_however_it_is_spelled(local: type, spelling: str) -> N
     assert local in found(SPELLINGS[spelling](local), make)
 
 
-@pytest.mark.parametrize("spelling", set(SPELLINGS) - {"list of a string"})
+@pytest.mark.parametrize("spelling", [name for name in SPELLINGS if name != "list of a string"])
 def test_values_of_a_local_class_round_trip_by_annotation(local: Any, spelling: str) -> None:
     codec = codec_for(SPELLINGS[spelling](local))
 
@@ -200,7 +200,7 @@ def test_one_annotation_has_one_codec(local: type) -> None:
         ("list[X]", "list[X]"),
         (int, "builtins.int[]"),
         (list[int], "builtins.list[builtins.int[]]"),
-        (Annotated[int, object()], "builtins.int[]"),
+        (Annotated[int, []], "builtins.int[]"),
         (Literal["a", 1], "Literal['a', 1]"),
         (ForwardRef("X"), "X"),
         (Item, "tests.unit.codec.models.Item[]"),

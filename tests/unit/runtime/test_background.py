@@ -16,6 +16,8 @@ from afresh.runtime import background as module
 from afresh.runtime.background import MOST_THREADS, Background, Job, after_each
 from afresh.testing import wait_until
 
+pytestmark = pytest.mark.alone  # it measures
+
 WHO: ContextVar[str] = ContextVar("who", default="nobody")
 SOON_S = 20.0
 
