@@ -210,6 +210,8 @@ DIFFERENT = {
     ],
     "classes with fields": lambda: [
         *(kind(x, y) for kind in (Pair, OtherPair, Point, Slotted, SubPoint, Attrs) for x in (1, 1.0, True, (1,), [1]) for y in (None, 2)),
+        *(kind("http://h/") for kind in (pydantic.HttpUrl, pydantic.AnyUrl, str)),
+        *(pydantic.HttpUrl("http://h/a"), pydantic.PostgresDsn("postgres://h/a"), pydantic.PostgresDsn("postgres://h,i/a")),
         *(Model(x=1), Model(x=1, y=None), Model(x=1.0), Model(x=1, y=2), {"x": 1, "y": 2}, (1, 2)),
     ],
     "numpy": lambda: [

@@ -235,8 +235,36 @@ class _Model(Shape):
         return value
 
 
+class _Url(Shape):
+    title = "pydantic.AnyUrl"
+    stored = "its text"
+    limits = "no validation on the way back; refused if an equal one cannot be made of its text"
+
+    _CLASSES: ClassVar[dict[str, str]] = {"_BaseUrl": "Url", "_BaseMultiHostUrl": "MultiHostUrl"}
+
+    @staticmethod
+    def fits(candidate: type) -> bool:
+        return any(base.__module__ == "pydantic.networks" and base.__qualname__ in _Url._CLASSES for base in candidate.__mro__)
+
+    def fields(self) -> Iterable[str]:
+        return ()
+
+    def take(self, value: Any) -> list[Any]:
+        parts = [str(value)]
+        if getattr(value, "__dict__", {}).keys() > {"_url"} or self.build(parts) != value:
+            raise Refused(value, "it is more than its text: return that")
+        return parts
+
+    def build(self, parts: list[Any]) -> object:
+        (text,) = parts
+        core = next(self._CLASSES[base.__qualname__] for base in self._cls.__mro__ if base.__qualname__ in self._CLASSES)
+        value = object.__new__(self._cls)
+        value._url = getattr(sys.modules["pydantic_core"], core)(text)  # past constructors, which are the users'
+        return value
+
+
 # The first that fits: an enum may be made of dataclasses, a pydantic dataclass is a dataclass.
-SHAPES: tuple[type[Shape], ...] = (_FlagMember, _EnumMember, _NamedTuple, _Struct, _Attributes, _Model)
+SHAPES: tuple[type[Shape], ...] = (_FlagMember, _EnumMember, _NamedTuple, _Struct, _Attributes, _Model, _Url)
 
 
 def _members(cls: Any) -> list[str]:

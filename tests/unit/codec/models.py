@@ -130,6 +130,10 @@ class Ids(pydantic.RootModel[list[int]]):
     pass
 
 
+class Callback(pydantic.HttpUrl):
+    pass
+
+
 @pydantic.dataclasses.dataclass
 class Checked:
     number: int

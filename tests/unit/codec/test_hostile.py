@@ -14,7 +14,7 @@ from hypothesis import given, settings, strategies as st
 from afresh.codec.kinds import KINDS
 from afresh.codec.msgpack import MsgpackCodec
 from afresh.errors import UndecodablePayload
-from tests.unit.codec.models import Color, Pair, Point
+from tests.unit.codec.models import Callback, Color, Pair, Point
 from tests.unit.codec.test_msgpack import EXAMPLES, values
 
 codec = MsgpackCodec()
@@ -66,7 +66,7 @@ def test_kinds_with_parts_of_any_type_decode_or_are_refused(code: int, given_par
     decode(headed(code, *given_parts))
 
 
-@given(st.sampled_from([Point, Pair, Color]), st.lists(parts, max_size=3))
+@given(st.sampled_from([Point, Pair, Color, Callback]), st.lists(parts, max_size=3))
 def test_classes_with_parts_of_any_type_decode_or_are_refused(cls: type, given_parts: list[object]) -> None:
     layout = codec._classes.named(f"{cls.__module__}:{cls.__qualname__}", codec._classes._layout(cls).fingerprint)
 

@@ -21,10 +21,12 @@ import numpy as np
 import ormsgpack
 import pytest
 from hypothesis import given, strategies as st
+from pydantic import AnyUrl, HttpUrl, PostgresDsn
 
 from afresh.codec.msgpack import MsgpackCodec
 from tests.unit.codec.models import (
     Box,
+    Callback,
     Checked,
     Coin,
     Color,
@@ -112,6 +114,7 @@ OBJECTS = [Point(1, (2, 3)), [Point(1), Point(Point(2))], aged_place(), Slotted(
            Right.READ | Right.WRITE, Right(0), Pair("a", [1]), Pair({"k": 1}, Pair(2)), Triple(1, (2,), 3), Item(name="a"),
            Item(name="a", tags=["b"], more=(1, 2)), Item(name="a", more=float("nan")),
            ItemShelf(items=[Item(name="a")]), Ids([1, 2]), Checked(3), Record(1, "a"), loose(),
+           HttpUrl("http://é.example/a?b=c#d"), AnyUrl("a:b"), PostgresDsn("postgres://u:p@h1:1,h2:2/db"), [Callback("https://h")],
            Doubling(number=2), {"mixed": [Point(Pair(Coin("a")), Record(1)), Color.RED, Point(Color.RED)]}]  # fmt: skip
 
 ARRAYS = [np.arange(6).reshape(2, 3), np.arange(6.0)[::2], np.asfortranarray(np.eye(3)), np.array(5), np.zeros((0, 3)), np.array([True]),

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import HttpUrl
 
 from afresh.codec.msgpack import MsgpackCodec
 from afresh.errors import UnencodableValue
@@ -113,6 +114,7 @@ REFUSED: list[tuple[object, str, str]] = [
     (defaultdict(partial(int, 3)), "value", "default_factory"),
     (with_attribute(OrderedDict()), "value", "attributes of its own"),
     (with_attribute(Counter()), "value", "attributes of its own"),
+    (with_attribute(HttpUrl("http://a")), "value", "more than its text"),
     (with_attribute(Loud(1, 2)), "value", "attributes of its own"),
     (ChainMap({}), "value", "return dict"),
     (MappingProxyType({}), "value", "return dict"),

@@ -37,6 +37,10 @@ def _model(value: Any) -> Parts:
     }
 
 
+def _url(value: Any) -> Parts:
+    return {"_url": str(value)}
+
+
 MODEL_RULES: dict[str, Rule] = {
     "msgspec.Struct": Rule(_struct, "class and all fields", "", "covered"),
     "pydantic.main.BaseModel": Rule(
@@ -44,5 +48,9 @@ MODEL_RULES: dict[str, Rule] = {
         "class, all fields, private attributes, extras, and which fields were set (``exclude_unset`` shows it)",
         "",
         "covered",
+    ),
+    **dict.fromkeys(
+        ("pydantic.networks._BaseUrl", "pydantic.networks._BaseMultiHostUrl"),
+        Rule(_url, "class (``HttpUrl``, ``PostgresDsn``, …) and text"),
     ),
 }
