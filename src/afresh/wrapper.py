@@ -29,8 +29,8 @@ takes no lock and calls nothing of ours. Not inside a compute, which depends on 
             try:
                 _afresh_entry = _afresh_entries[user_id, lang, _afresh_type(user_id), _afresh_type(lang)]
             except _afresh_Exception:
-                _afresh_entry = None  # not there, or unhashable
-            if _afresh_entry is not None:
+                pass  # not there, or unhashable
+            else:
                 _afresh_bound = _afresh_entry.generation.bound_s
                 if _afresh_entry.until_s > _afresh_now(_afresh_CLOCK) < _afresh_bound:
                     ...
@@ -47,6 +47,8 @@ from inspect import Parameter
 from typing import Any
 
 from afresh.errors import ConfigurationError
+from afresh.near.clock import CLOCK
+from afresh.runtime.surroundings import DISABLED
 
 __all__ = ["Generator", "Spelling", "lookup"]
 
@@ -80,15 +82,17 @@ _NEAR = """
         try:
             _afresh_entry = _afresh_entries[{call}]
         except _afresh_Exception:
-            _afresh_entry = None
-        if _afresh_entry is not None{same_kind}:
+            pass
+        else:
             _afresh_bound = _afresh_entry.generation.bound_s
-            if _afresh_entry.until_s > _afresh_now(_afresh_CLOCK) < _afresh_bound:
+            if {same_kind}_afresh_entry.until_s > _afresh_now(_afresh_CLOCK) < _afresh_bound:
                 _afresh_value = _afresh_entry.value
                 if _afresh_value is not _afresh_UNSHARED or (_afresh_value := _afresh_copy(_afresh_entry)) is not _afresh_UNSHARED:
                     _afresh_entry.visited = True
                     _afresh_tally.near_hits += 1
                     return _afresh_value"""
+for _name, _constant in (("CLOCK", CLOCK), ("DISABLED", DISABLED)):  # a look at a global costs a hundredth of a hit
+    _NEAR = _NEAR.replace(_OWN + _name, repr(_constant))
 _REMEMBER = """
         if _afresh_got.near:
             _afresh_{remember}(({values}))"""
@@ -98,7 +102,7 @@ def {name}({declared}):
 """
 
 
-_SAME_KIND = f" and {_OWN}type({{name}}) is {_OWN}entry.kind"
+_SAME_KIND = f"{_OWN}type({{name}}) is {_OWN}entry.kind and "
 _LOOKUP = "def lookup(key):" + _NEAR.format(call="key", same_kind=_SAME_KIND.format(name="key")) + f"\n    return {_OWN}missing"
 
 
@@ -203,8 +207,8 @@ class Generator:
         name: for tracebacks and error messages about arguments.
         is_async: make coroutine functions.
         names: what the body needs: ``bypassed``, ``fn``, ``begin``, ``request``, ``Hit``, ``Behind``, ``behind``, ``partial``,
-            ``abandon``, ``commit``; and for near hits ``surroundings``, ``DISABLED``, ``environment``, ``entries``, ``now``,
-            ``CLOCK``, ``UNSHARED``, ``copy``, ``tally``, ``remember``, ``identity``, ``remember_method``.
+            ``abandon``, ``commit``; and for near hits ``surroundings``, ``environment``, ``entries``, ``now``, ``UNSHARED``, ``copy``,
+            ``tally``, ``remember``, ``identity``, ``remember_method``.
         found_by: the positions of the parameters that near hits are found by; None where they cannot be.
     """
 

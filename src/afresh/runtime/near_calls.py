@@ -11,10 +11,9 @@ from afresh.core.reads import Request
 from afresh.errors import UndecodablePayload
 from afresh.near.access import NearAccess
 from afresh.near.calls import Call, Calls, call_of, identity, method_call_of
-from afresh.near.clock import CLOCK
 from afresh.near.generation import UNSHARED, Kept
 from afresh.near.tier import NearTier
-from afresh.runtime.surroundings import DISABLED, ENVIRONMENT, SURROUNDINGS
+from afresh.runtime.surroundings import ENVIRONMENT, SURROUNDINGS
 
 __all__ = ["NearCalls"]
 
@@ -42,11 +41,9 @@ class NearCalls:
         """Return what the generated code calls by these names. `tally` has the count of near hits."""
         return {
             "surroundings": SURROUNDINGS.get,
-            "DISABLED": DISABLED,
             "environment": ENVIRONMENT,
             "entries": self._calls.entries,
             "now": time.clock_gettime,
-            "CLOCK": CLOCK,
             "UNSHARED": UNSHARED,
             "copy": self.copy,
             "tally": tally,
