@@ -18,6 +18,10 @@ _ADVICE = {
     "NOPERM": "The ACL does not let this user: it needs EVAL, EVALSHA, GET, SET, PSETEX, UNLINK, SCAN and hashes in the namespace.",
     "WRONGTYPE": "Another application keeps something else under this name: choose another namespace.",
     "MASTERDOWN": "The replica has lost its primary.",
+    "NOREPLICAS": "The server takes no writes while too few replicas follow it.",
+    "TRYAGAIN": "The cluster is moving this key: it will answer soon.",
+    "CLUSTERDOWN": "The cluster has no primary for this key now.",
+    "MOVED": "This server is a node of a cluster: connect to one primary.",
     "MISCONF": "The server refuses writes until it can save its data again.",
 }
 
