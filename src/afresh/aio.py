@@ -40,7 +40,7 @@ class AsyncCache(Facade):
         near = self._near if type is None else None
         if near is not None and (value := near.get(key)) is not MISSING:
             return value
-        value = await operations.get(self._engine.async_ports(), self._keyed(key, kind=type), default, type)
+        value = await operations.get_soon(self._engine, self._keyed(key, kind=type), default, type)
         return value if near is None else near.found(key, value, default)
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:

@@ -6,19 +6,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from afresh.core.envelope import Entry
-from afresh.core.ops import Get, Op
+from afresh.core.ops import Op
 from afresh.core.policy import LEASE_MS
 from afresh.core.stamps import Remembered
 
 if TYPE_CHECKING:
+    from afresh.core.asking import Ask, AskSoon
     from afresh.core.late import Invalidations
     from afresh.core.reads import Hit, Request
 
 __all__ = [
-    "Ask",
     "Clock",
     "Codec",
     "Duty",
@@ -49,10 +49,6 @@ class Store(Protocol):
             StoreUnavailable: if the server was not reached or did not answer in time; some operations may have run.
         """
         ...
-
-
-# Runs a read, and GETs besides, in one write and without a coroutine; None if that is a flight's business, since all is not well.
-Ask: TypeAlias = Callable[[Op, tuple[Get, ...]], list[Any] | None]
 
 
 class Clock(Protocol):
@@ -354,6 +350,7 @@ class Ports:
         withheld: names whose invalidation the server may not have: nothing is read or stored under them. See `afresh.core.late`.
         invalidations: who repeats those; None if nobody does.
         ask: how a thread reads without a flow; None where nobody can. See `afresh.runtime.hits`.
+        asks_soon: the same for tasks.
     """
 
     def __init__(
@@ -372,6 +369,7 @@ class Ports:
         withheld: Mapping[str, object] = MappingProxyType({}),
         invalidations: Invalidations | None = None,
         ask: Ask | None = None,
+        asks_soon: AskSoon | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -386,6 +384,7 @@ class Ports:
         self.withheld = withheld
         self.invalidations = invalidations
         self.ask = ask
+        self.asks_soon = asks_soon
 
     def but(self, **changes: Any) -> Ports:
         """Return the same with some of them changed."""

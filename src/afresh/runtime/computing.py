@@ -114,7 +114,10 @@ class Tasks:
 
     async def begin(self, request: Request) -> Hit | Claim | Behind:
         """See `Threads.begin`."""
-        ports, captured = self._engine.async_ports(), capturing(request.namespace)
+        ports = await self._engine.task_hits.look(request)
+        if isinstance(ports, Hit):
+            return ports
+        captured = capturing(request.namespace)
         got = await (obtain(ports, request) if captured is None else obtain_into(ports, request, captured))
         return _begun(self._engine, got, request, is_task=True)
 

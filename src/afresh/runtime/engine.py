@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from afresh.codec.dictionaries import Dictionaries
 from afresh.codec.values import Codecs
+from afresh.core.asking import Ask, AskSoon
 from afresh.core.keys import Namespace, dictionaries_of
 from afresh.core.ops import Op
 from afresh.core.policy import LEASE_MS, LONGEST_COMPUTE_MS
-from afresh.core.ports import Ask, Clock, Flights, Ports, Store
+from afresh.core.ports import Clock, Flights, Ports, Store
 from afresh.core.stamps import needs_of
 from afresh.errors import ConfigurationError, StoreUnavailable
 from afresh.near.options import Near
@@ -25,7 +26,7 @@ from afresh.runtime.background import Background
 from afresh.runtime.clocks import AsyncClock, SyncClock, system_ms
 from afresh.runtime.flights import AsyncFlights, FlightTable, SyncFlights
 from afresh.runtime.fork import forget_after_fork
-from afresh.runtime.hits import Hits
+from afresh.runtime.hits import Hits, TaskHits
 from afresh.runtime.renewals import Renewals
 from afresh.runtime.replays import Replays
 from afresh.runtime.run_now import run_now
@@ -83,11 +84,11 @@ class Engine:
         self.replays = Replays(self.sync_ports, namespace)
         self._stores = self._stores_of(url) if url is not None else None
         self.threads: Ports | None = None
-        self._aio: Ports | None = None
+        self.tasks: Ports | None = None
         self._opening = threading.RLock()  # re-entrant: see FlightTable
         self._lost: deque[Op] = deque()
         self.flights = self._table = FlightTable()
-        self.hits = Hits(self)
+        self.hits, self.task_hits = Hits(self), TaskHits(self)
         self.turns = TurnTable()
         self.codecs = codecs
         self.values = codecs.values()
@@ -137,20 +138,22 @@ class Engine:
 
     def async_ports(self) -> Ports:
         """Return ports whose waits suspend the task."""
-        if self._aio is None:
+        if self.tasks is None:
             if self._is_needless:
                 return Ports(NoServer(), AsyncClock(system_ms), AsyncFlights(self._table), self.counters, os.urandom)
             with self._opening:
                 stores = self.stores
-                self._aio = self._ports(stores.aio(), AsyncClock(stores.now_ms), AsyncFlights(self._table))
-        return self._aio
+                store = stores.aio()
+                asks_soon = store if isinstance(store, AskSoon) else None
+                self.tasks = self._ports(store, AsyncClock(stores.now_ms), AsyncFlights(self._table), asks_soon=asks_soon)
+        return self.tasks
 
     @property
     def _is_needless(self) -> bool:
         """Say whether there is no server, nor a need of one: nothing is read or stored."""
         return self._stores is None and not os.environ.get("AFRESH_URL") and bypassed()
 
-    def _ports(self, store: Store, clock: Clock, flights: Flights, ask: Ask | None = None) -> Ports:
+    def _ports(self, store: Store, clock: Clock, flights: Flights, ask: Ask | None = None, asks_soon: AskSoon | None = None) -> Ports:
         from random import random  # importing afresh loads no store, which is what loads this, too
 
         near = None
@@ -173,6 +176,7 @@ class Engine:
             withheld=self.replays.lates,
             invalidations=self.replays,
             ask=ask,
+            asks_soon=asks_soon,
         )
 
     def _listen(self, tier: NearTier) -> None:
@@ -202,7 +206,7 @@ class Engine:
         self.renewals.close()
         run_now(self.replays.close(self.sync_ports))
         with self._opening:
-            self.threads = self._aio = None
+            self.threads = self.tasks = None
             self._stop_listening()
             if self._stores is not None:
                 self._stores.close()
@@ -213,7 +217,7 @@ class Engine:
         self.background.close()
         self.renewals.close()
         await self.replays.close(self.async_ports)
-        self.threads = self._aio = None
+        self.threads = self.tasks = None
         self._stop_listening()
         if self._stores is not None:
             await self._stores.aclose()
@@ -222,7 +226,7 @@ class Engine:
         """Begin anew in a forked child."""
         self._opening = threading.RLock()
         self._lost.clear()
-        self.threads = self._aio = None  # the next use listens again
+        self.threads = self.tasks = None  # the next use listens again
         self._table.forget()
         self.turns.forget()
         self.renewals.forget()

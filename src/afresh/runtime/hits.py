@@ -1,9 +1,9 @@
-"""Hits on the server without a flow, for threads.
+"""Hits on the server without a flow, for threads and for tasks.
 
 Nearly all reads of a warm cache are alike: a connection is idle, the server answers, and the entry is fresh under the stamps that its
 reader declared. Such a read is one write, one read of the socket and a comparison, straight through. All that can be different is left to
 the flow, together with what the server has said by then: nothing is asked twice, and what that took is on the call's account. So there is
-nothing to decide here; whether an entry is plainly fresh, flows ask the same function.
+nothing to decide here; whether an entry is plainly fresh, flows ask the same function. For tasks it is written once more, with one await.
 
 To the flow it is a reply that took its time: it looks for itself, and shares with nobody what it found by that.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from afresh.core.budget import is_told, told
+from afresh.core.budget import is_told, one_call, told
 from afresh.core.ops import Get
 from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request, plain_hit
@@ -23,7 +23,7 @@ from afresh.runtime.surroundings import SURROUNDINGS
 if TYPE_CHECKING:
     from afresh.runtime.engine import Engine
 
-__all__ = ["Hits"]
+__all__ = ["Hits", "TaskHits"]
 
 
 class Hits:
@@ -75,3 +75,47 @@ class Hits:
         if found.__class__ is Hit or not is_told(found):  # else the flow says so, once it has taken note of what was found
             flights.alone.stop(name)
         return found
+
+
+class TaskHits:
+    """What tasks find without a flow: as `Hits`, but for what is awaited.
+
+    Args:
+        engine: whose entries these are.
+    """
+
+    __slots__ = ("_engine",)
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def find(self, request: Request) -> Hit | Ports:
+        """See `Hits.find`."""
+        ports = self._engine.tasks or self._engine.async_ports()
+        store = ports.asks_soon
+        if store is None or SURROUNDINGS.get() is not None or ports.withheld or (ports.near and request.near):
+            return ports
+        get: Get = tuple.__new__(Get, (request.names.value,))  # as in `Hits.find`
+        reads, began_ns = request.needs.reads, perf_counter_ns()
+        soon = store.ask_soon(get, reads)
+        if soon is None:
+            return ports
+        replies: list[object] | StoreError | None
+        try:
+            replies = await soon
+        except OSError as error:
+            replies = store.failed(error)
+            if replies is None:
+                return one_call(ports, max(1, (perf_counter_ns() - began_ns) // 1000))
+        else:
+            hit = plain_hit(request, replies, ports.clock.now_ms())
+            if hit is not None:
+                ports.events.hit(request.owner)
+                return hit
+        return told(ports, (get, *reads), replies, (perf_counter_ns() - began_ns) // 1000)
+
+    async def look(self, request: Request) -> Hit | Ports:
+        """See `Hits.look`. However many tasks read a key at once, that is one command: they need not be counted."""
+        if self._engine.flights.alone.is_joined(request.names.value):
+            return self._engine.async_ports()
+        return await self.find(request)

@@ -34,10 +34,14 @@ class Looking:
     def start(self, key: str) -> bool:
         """Say whether one more may."""
         looking = self._looking.get(key, 0)
-        if looking >= self._most or key in self._flights or key in self._looks:
+        if looking >= self._most or self.is_joined(key):
             return False
         self._looking[key] = looking + 1
         return True
+
+    def is_joined(self, key: str) -> bool:
+        """Say whether somebody computes, or looks for others."""
+        return key in self._flights or key in self._looks
 
     def stop(self, key: str) -> None:
         """Note that one has looked."""

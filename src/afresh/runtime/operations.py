@@ -35,7 +35,22 @@ from afresh.runtime.engine import Engine
 from afresh.runtime.run_now import run_now
 from afresh.runtime.surroundings import bypassed
 
-__all__ = ["add", "drop", "expire", "get", "get_many", "get_now", "incr", "invalidate", "peek", "put", "put_many", "touch", "ttl_s"]
+__all__ = [
+    "add",
+    "drop",
+    "expire",
+    "get",
+    "get_many",
+    "get_now",
+    "get_soon",
+    "incr",
+    "invalidate",
+    "peek",
+    "put",
+    "put_many",
+    "touch",
+    "ttl_s",
+]
 
 
 # What a hit can be, as `Entry.state` says it.
@@ -61,6 +76,14 @@ def get_now(engine: Engine, request: Request, default: Any, kind: Any = None) ->
         return default
     found = engine.hits.find(request) if kind is None else engine.sync_ports()
     return found.value if isinstance(found, Hit) else run_now(get(found, request, default, kind))
+
+
+async def get_soon(engine: Engine, request: Request, default: Any, kind: Any = None) -> Any:
+    """Do what `get_now` does, for a task."""
+    if bypassed():
+        return default
+    found = await engine.task_hits.find(request) if kind is None else engine.async_ports()
+    return found.value if isinstance(found, Hit) else await get(found, request, default, kind)
 
 
 async def get_many(ports: Ports, requests: Sequence[Request], default: Any) -> list[Any]:

@@ -14,12 +14,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from afresh.core.budget import allowance_s
-from afresh.core.ops import Op
+from afresh.core.ops import Get, Op
 from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.address import Address
 from afresh.stores.peer import Peer
 from afresh.stores.replies import unavailable
-from afresh.stores.scripts import deliver, reading
+from afresh.stores.scripts import deliver, packed, reading, reads_remembered
 from afresh.stores.wire import LostError, Wire, have_talk
 
 if TYPE_CHECKING:
@@ -43,14 +43,27 @@ class AsyncStore:
         self._budget_s = budget_s
         self._peer = peer
         self._revive = revive
+        self._packed_reads = reads_remembered()
         self._links: dict[asyncio.AbstractEventLoop, _Link] = {}
 
     async def flight(self, batch: Sequence[Op], /, spent_us: int = 0) -> list[Any]:
         """Send the operations in one write and await their replies."""
-        packed = reading(batch)
-        if packed is None:
+        gets = reading(batch)
+        if gets is None:
             return await deliver(self._exchange, batch, spent_us / 1e6)
-        return await self._exchange(packed, len(batch), spent_us / 1e6, again=lambda: packed, reads_only=True)
+        return await self._exchange(gets, len(batch), spent_us / 1e6, again=lambda: gets, reads_only=True)
+
+    def ask_soon(self, first: Op, reads: tuple[Get, ...], /) -> asyncio.Future[list[Any]] | None:
+        """See `afresh.core.asking.AskSoon`. To open a connection is a flight's business."""
+        link = self._links.get(asyncio.get_running_loop())
+        wire = None if link is None else link.wire
+        if wire is None or not wire.is_open or self._peer.suspects:
+            return None
+        return wire.send(packed(first) + (self._packed_reads(reads) or b""), 1 + len(reads), 0.0, reads_only=True)
+
+    def failed(self, error: OSError, /) -> StoreError | None:
+        """See `afresh.core.asking.AskSoon`."""
+        return None if isinstance(error, LostError) else unavailable(self._address.shown, error)
 
     def forget(self) -> None:
         """Drop the connections without a word to the server: they belong to the parent process."""

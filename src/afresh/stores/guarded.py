@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from afresh.core.breaker import Breaker
 from afresh.core.ops import Bump, End, Get, Invalidate, Op, Release
 from afresh.core.ports import Store
-from afresh.errors import StoreUnavailable
+from afresh.errors import StoreError, StoreUnavailable
 from afresh.stores.server_time import ServerTime
 
 if TYPE_CHECKING:
+    from afresh.stores.aio import AsyncStore
     from afresh.stores.sync import SyncStore
 
 __all__ = ["GuardedStore"]
@@ -55,7 +56,7 @@ class GuardedStore(Generic[S]):
         return replies
 
     def ask(self: GuardedStore[SyncStore], first: Op, reads: tuple[Get, ...], /) -> list[Any] | None:
-        """See `afresh.core.ports.Ask`. Whether to ask a server that hangs is a flight's business."""
+        """See `afresh.core.asking.Ask`. Whether to ask a server that hangs is a flight's business."""
         if not self._breaker.is_closed:
             return None
         try:
@@ -63,6 +64,17 @@ class GuardedStore(Generic[S]):
         except BaseException as error:
             self._note(error, 0)
             raise
+
+    def ask_soon(self: GuardedStore[AsyncStore], first: Op, reads: tuple[Get, ...], /) -> Awaitable[list[Any]] | None:
+        """See `afresh.core.asking.AskSoon`."""
+        return self._store.ask_soon(first, reads) if self._breaker.is_closed else None
+
+    def failed(self: GuardedStore[AsyncStore], error: OSError, /) -> StoreError | None:
+        """See `afresh.core.asking.AskSoon`."""
+        failure = self._store.failed(error)
+        if failure is not None:
+            self._note(failure, 0)
+        return failure
 
     def _note(self, error: BaseException, spent_us: int) -> None:
         """Draw conclusions from how a flight ended, that began after so much of its call's budget."""

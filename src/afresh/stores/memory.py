@@ -66,7 +66,7 @@ class MemoryStore:
             return [self._answer(op) for op in batch]
 
     def ask(self, first: ops.Op, reads: Sequence[ops.Op], /) -> list[Any]:
-        """See `afresh.core.ports.Ask`."""
+        """See `afresh.core.asking.Ask`."""
         with self._lock:
             return [self._answer(op) for op in (first, *reads)]
 

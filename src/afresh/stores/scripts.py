@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from hiredis import pack_command
 
@@ -16,10 +16,12 @@ from afresh.core.ops import COMMANDS, SCRIPTS, Get, GetEach, Op, Scan, Set, Unli
 from afresh.core.repeats import may_repeat, repeated
 from afresh.errors import StoreRefused
 
-__all__ = ["Exchange", "Script", "Word", "deliver", "packed", "reading", "script", "words"]
+__all__ = ["Exchange", "Script", "Word", "deliver", "packed", "reading", "reads_remembered", "script", "words"]
 
 # No numbers: hiredis (3.5) ends the process where a signal's handler raises while it turns one into text.
 Word: TypeAlias = str | bytes
+
+_MOST_REMEMBERED: Final = 1024
 
 
 class Exchange(Protocol):
@@ -99,6 +101,11 @@ def reading(batch: Sequence[Op]) -> bytes | None:
         else:
             return None
     return b"".join(parts)
+
+
+def reads_remembered() -> Callable[[tuple[Op, ...]], bytes | None]:
+    """Return `reading` with a memory of what is read along with entries: mostly the stamps of a function and of the namespace."""
+    return lru_cache(_MOST_REMEMBERED)(reading)
 
 
 async def deliver(exchange: Exchange, batch: Sequence[Op], spent_s: float) -> list[Any]:

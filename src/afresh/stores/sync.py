@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from afresh.core.budget import allowance_s
 from afresh.core.ops import Get, Op
@@ -19,12 +18,9 @@ from afresh.stores.line import Line
 from afresh.stores.peer import Peer
 from afresh.stores.pool import Pool
 from afresh.stores.replies import unavailable
-from afresh.stores.scripts import deliver, packed, reading
+from afresh.stores.scripts import deliver, packed, reading, reads_remembered
 
 __all__ = ["SyncStore"]
-
-# Of what is read along with an entry: mostly the stamps of a function and of the namespace.
-_MOST_REMEMBERED: Final = 1024
 
 
 class SyncStore:
@@ -43,7 +39,7 @@ class SyncStore:
         self._peer = peer
         self._revive = revive
         self._pool = self._new_pool()
-        self._packed_reads = lru_cache(_MOST_REMEMBERED)(reading)
+        self._packed_reads = reads_remembered()
 
     async def flight(self, batch: Sequence[Op], /, spent_us: int = 0) -> list[Any]:
         """Send the operations in one write and read their replies."""
@@ -53,7 +49,7 @@ class SyncStore:
         return self._exchange(gets, len(batch), spent_us / 1e6, lambda: gets)
 
     def ask(self, first: Op, reads: tuple[Get, ...], /) -> list[Any]:
-        """See `afresh.core.ports.Ask`."""
+        """See `afresh.core.asking.Ask`."""
         asked = packed(first) + (self._packed_reads(reads) or b"")
         return self._exchange(asked, 1 + len(reads), 0.0, lambda: asked)
 

@@ -49,12 +49,12 @@ class LostError(ConnectionError):
 class _Waiting:
     """A flight to be sent, or whose replies are on their way."""
 
-    __slots__ = ("count", "deadline", "futures", "is_spared", "packed", "replies", "spent_s")
+    __slots__ = ("deadline", "futures", "is_spared", "missing", "packed", "replies", "spent_s")
 
     def __init__(self, future: asyncio.Future[list[Any]], packed: bytes, count: int, spent_s: float) -> None:
         self.futures = [future]
         self.packed = packed
-        self.count = count
+        self.missing = count
         self.spent_s = spent_s
         self.deadline = 0.0  # set when it is sent
         self.is_spared = False
@@ -181,7 +181,8 @@ class Wire(asyncio.BufferedProtocol):
         while (reply := gets()) is not False:
             oldest = waiting[0]
             oldest.replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
-            if len(oldest.replies) == oldest.count:
+            oldest.missing -= 1
+            if not oldest.missing:
                 for future in oldest.futures:
                     if not future.done():
                         future.set_result(oldest.replies)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -31,6 +35,7 @@ def request(cache: Cache, key: str) -> Request:
 
 
 def test_a_plain_hit_is_found_and_counted(cache: Cache) -> None:
+    cache.get("none")  # the connection knows the server's time; an entry that seems to be from the future would be no plain hit
     cache.set("k", [1])
     found = find(cache, "k")
     assert isinstance(found, Hit)
@@ -55,3 +60,57 @@ def test_a_miss_is_counted_once(cache: Cache) -> None:
     assert cache.get("k") is None
     assert cache.stats()["keys"].misses == {"cold": 1}
     assert cache.stats()["keys"].hits == 0
+
+
+# --- tasks ---------------------------------------------------------------------------------------------------------
+async def test_a_task_finds_a_plain_hit_too(cache: Cache, valkey: Server) -> None:
+    await cache.aio.get("none")
+    await cache.aio.set("k", [1])
+    before = commands(valkey)
+    found = await cache._engine.task_hits.find(request(cache, "k"))
+    assert isinstance(found, Hit)
+    assert found.value == [1]
+    assert cache.stats()["keys"].hits == 1
+    assert commands(valkey) == before + 2
+    await cache.aio.aclose()
+
+
+async def test_what_a_task_asked_is_not_asked_again(cache: Cache, valkey: Server) -> None:
+    assert await cache.aio.get("k") is None
+    before = commands(valkey)
+    assert await cache.aio.get("k", "nothing") == "nothing"
+    assert commands(valkey) == before + 2
+    assert cache.stats()["keys"].misses == {"cold": 2}
+    await cache.aio.aclose()
+
+
+async def test_tasks_that_read_one_key_at_once_share_a_command(cache: Cache, valkey: Server) -> None:
+    @cache.memoize()
+    async def answer() -> int:
+        return 42
+
+    await answer()
+    before = commands(valkey)
+    assert await asyncio.gather(*(answer() for _ in range(100))) == [42] * 100
+    assert commands(valkey) == before + 3
+    await cache.aio.aclose()
+
+
+async def test_a_task_without_a_reply_spends_one_budget_and_has_the_server_left_alone(
+    start_server: Callable[..., Server], namespace: str
+) -> None:
+    server = start_server()
+    cache = Cache(server.tcp_url, namespace=namespace, budget=0.3)
+    await cache.aio.set("k", 1)
+    os.kill(server.pid, signal.SIGSTOP)
+
+    began = time.monotonic()
+    assert await cache.aio.get("k") is None
+    spent_s = time.monotonic() - began
+    assert await cache.aio.get("k") is None
+    again_s = time.monotonic() - began - spent_s
+
+    os.kill(server.pid, signal.SIGCONT)
+    await cache.aio.aclose()
+    assert 0.29 < spent_s < 0.55
+    assert again_s < 0.1
