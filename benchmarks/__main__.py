@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import benchmarks
-from benchmarks import Comparison, Run, _report
+from benchmarks import Comparison, Run, _plots, _report
 from tests.support.servers import Server, find_redis, find_valkey
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -43,15 +43,18 @@ def main() -> None:
         write = not chosen.areas
         lines = [*_report.setting(" ".join(["python -m benchmarks", *sys.argv[1:]]), server_name(server), chosen.rounds), ""]
         print("\n".join(lines))
-        missed = [_report.MISSED]
+        missed, complete = [_report.MISSED], []
         for comparison in measured:
+            complete.append(comparison)
             table = list(_report.table(comparison))
             print("\n".join(table), flush=True)
             lines += table
             missed += _report.profiles(comparison, comparison.missed()) if write else []
     if write:
         RESULTS.write_text("\n".join([_report.HEADING, *lines, *missed]), encoding="utf-8")
-        print(f"written to {os.path.relpath(RESULTS)}")
+        for name, svg in _plots.drawn(complete):
+            (_plots.FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")
+        print(f"written to {os.path.relpath(RESULTS)}, the plots to {os.path.relpath(_plots.FOLDER)}")
 
 
 def measure(run: Run, areas: list[str]) -> Iterator[Comparison]:

@@ -12,21 +12,24 @@ from typing import Any, NamedTuple
 from benchmarks import Run
 from benchmarks._peers import TTL_S, installed
 
-__all__ = ["AsyncPeer", "async_peers", "near_cashews"]
+__all__ = ["NAMES", "AsyncPeer", "async_peers", "near_cashews"]
+
+# Callers at one time read different keys: readers of one key may share a flight.
+NAMES = [f"key-{at}" for at in range(64)]
 
 
 class AsyncPeer(NamedTuple):
     """A library for tasks.
 
     Attributes:
-        get: reads a key of its own.
+        get: reads a key.
         set: stores what is to be read.
         memoize: memoizes a coroutine function on the server; None where it cannot.
         close: ends its connections.
     """
 
-    get: Callable[[], Coroutine[Any, Any, Any]]
-    set: Callable[[object], Coroutine[Any, Any, Any]]
+    get: Callable[[str], Coroutine[Any, Any, Any]]
+    set: Callable[[str, object], Coroutine[Any, Any, Any]]
     memoize: Callable[[Callable[[int], Coroutine[Any, Any, object]]], Callable[[int], Coroutine[Any, Any, Any]]] | None
     close: Callable[[], Coroutine[Any, Any, Any]]
 
@@ -35,10 +38,11 @@ class AsyncPeer(NamedTuple):
 def async_peers(
     run: Run, runner: asyncio.Runner, value: object, dumps: Callable[[Any], bytes], loads: Callable[[bytes], Any]
 ) -> Iterator[Mapping[str, AsyncPeer]]:
-    """Hand out what is installed, each with the value stored."""
+    """Hand out what is installed, each with the value stored under every name."""
     found = installed({"redis.asyncio by hand": lambda run: _by_hand(run, dumps, loads), "aiocache": _aiocache, "cashews": _cashews}, run)
     for peer in found.values():
-        runner.run(peer.set(value))
+        for name in NAMES:
+            runner.run(peer.set(name, value))
     yield found
     for peer in found.values():
         runner.run(peer.close())
@@ -47,10 +51,10 @@ def async_peers(
 def _by_hand(run: Run, dumps: Callable[[Any], bytes], loads: Callable[[bytes], Any]) -> AsyncPeer:
     client = importlib.import_module("redis.asyncio").Redis.from_url(run.url)
 
-    async def get() -> object:
-        return loads(await client.get("by-hand"))
+    async def get(key: str) -> object:
+        return loads(await client.get(f"by-hand-{key}"))
 
-    return AsyncPeer(get, lambda value: client.set("by-hand", dumps(value), px=TTL_S * 1000), None, client.aclose)
+    return AsyncPeer(get, lambda key, value: client.set(f"by-hand-{key}", dumps(value), px=TTL_S * 1000), None, client.aclose)
 
 
 def _aiocache(run: Run) -> AsyncPeer:
@@ -59,8 +63,8 @@ def _aiocache(run: Run) -> AsyncPeer:
     options = {"endpoint": run.host, "port": run.port, "serializer": aiocache.serializers.PickleSerializer(), "namespace": "aiocache"}
     cache = aiocache.RedisCache(**options)
     return AsyncPeer(
-        lambda: cache.get("key"),
-        lambda value: cache.set("key", value, ttl=TTL_S),
+        cache.get,
+        lambda key, value: cache.set(key, value, ttl=TTL_S),
         aiocache.cached(ttl=TTL_S, cache=aiocache.RedisCache, **options),
         cache.close,
     )
@@ -70,8 +74,8 @@ def _cashews(run: Run) -> AsyncPeer:
     cache = importlib.import_module("cashews").Cache()
     cache.setup(run.url)
     return AsyncPeer(
-        lambda: cache.get("cashews-key"),
-        lambda value: cache.set("cashews-key", value, expire=TTL_S),
+        lambda key: cache.get(f"cashews-{key}"),
+        lambda key, value: cache.set(f"cashews-{key}", value, expire=TTL_S),
         cache(ttl=TTL_S, key="cashews-call:{user_id}"),
         cache.close,
     )

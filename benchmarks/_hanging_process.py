@@ -27,7 +27,7 @@ def main(host: str, port: str, name: str) -> None:
     run = Run(host, int(port), 0)
     if name == "cashews":
         with asyncio.Runner() as runner, async_peers(run, runner, 1, ormsgpack.packb, ormsgpack.unpackb) as peers:
-            reads(lambda: runner.run(peers[name].get()))
+            reads(lambda: runner.run(peers[name].get("key-1")))
     elif name == OURS:
         cache = Cache(run.url, namespace="hanging")
         cache.set("key", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 
@@ -10,7 +11,7 @@ import ormsgpack
 
 from afresh import AsyncCache, Cache
 from benchmarks import Comparison, Run
-from benchmarks._async_peers import AsyncPeer, async_peers
+from benchmarks._async_peers import NAMES, AsyncPeer, async_peers
 from benchmarks._checks import hits, task_hits
 from benchmarks._floor import Wire, open_wire
 from benchmarks._rounds import compare
@@ -25,9 +26,12 @@ def comparisons(run: Run) -> Iterator[Comparison]:
         async_peers(run, runner, VALUE, ormsgpack.packb, ormsgpack.unpackb) as peers,
     ):
         cache = Cache(run.url, namespace="bench").aio
-        runner.run(cache.set("key", VALUE))
+        runner.run(cache.set_many(dict.fromkeys(NAMES, VALUE)))
+        names = itertools.cycle(NAMES)
         wire.one("SET", "by-hand", PACKED)
-        gets = {"afresh: cache.aio.get": lambda: cache.get("key")} | {name: peer.get for name, peer in peers.items()}
+        gets: dict[str, Callable[[], Awaitable[object]]] = {"afresh: cache.aio.get": lambda: cache.get(next(names))}
+        for name, peer in peers.items():
+            gets[name] = lambda get=peer.get: get(next(names))  # type: ignore[misc]  # no lambda has annotations
         floor = hits(run, VALUE, {"floor: GET, blocking": lambda: ormsgpack.unpackb(wire.one("GET", "by-hand"))})
         work = f"a dict of {len(PACKED)} B, a hit"
         of_one = floor | task_hits(run, runner, VALUE, gets, tasks=1)
