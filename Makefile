@@ -68,6 +68,9 @@ fix: $(VENV)/.ready-dev ## mend what the linter and the formatter can
 failures: $(VENV)/.ready-dev ## measure what calls do while a server fails, and write docs/reference/failures.md
 	@$(VENV)/bin/python scripts/failures.py
 
+variants: $(VENV)/.ready-dev ## get the protocol wrong in every known way, and list what catches it
+	@$(VENV)/bin/python -m scripts.wrong_variants $(ARGS)
+
 docs: $(VENV)/.ready-dev ## build the documentation into site/
 	@$(VENV)/bin/mkdocs build --strict --quiet
 	@echo "site/index.html is ready"

@@ -171,4 +171,4 @@ def test_a_table_without_its_fence_is_caught() -> None:
 
     assert found.failure is not None
     assert "deadlock" not in found.failure.problem
-    print(f"caught after {found.schedules:,} schedules: {found.failure}")
+    print(f"a memo table without its fence: caught after {found.schedules:,} schedules: {found.failure}")
