@@ -254,6 +254,10 @@ def a_zone_from_a_file():
         return keyed(zoneinfo.ZoneInfo.from_file(file))
 
 
+def a_method_made_late():
+    return type("C", (), {"f": cached().memoize()(function)})().f(1)
+
+
 def a_batch(values=lambda ids: {}, **options):
     return cached().memoize_many(name="f", **options)(values)
 
@@ -364,6 +368,7 @@ TRIGGERS = {
     ),
     "no name": (lambda: cached().memoize()(Codec.Called()), r"an object of type Called has no name of its own: pass name="),
     "signature": (lambda: cached().memoize()(unsigned), r"the signature of .* cannot be read .*: wrap it in a function of your own"),
+    "late method": (a_method_made_late, r"was put into the class C, .*: define it in the class, or call its first parameter self"),
     "our names": (lambda: cached().memoize()(eval("lambda _afresh_x: 1")), r"has a parameter that begins with .*: rename it"),
     "slow": (a_slow_function, r"did not return within its compute_timeout of 0\.01 s; .*Call again later, or give it stale_if_error="),
     "slow for another": (a_slow_function_of_another, r"did not return within its compute_timeout"),
