@@ -45,9 +45,9 @@ class AsyncCache(Facade):
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """See `Cache.get_many`."""
-        requests = self._each_keyed(keys)
-        found = await operations.get_many(self._engine.async_ports(), list(requests.values()), MISSING)
-        return {key: value for key, value in zip(requests, found, strict=True) if value is not MISSING}
+        distinct, wanted = self._wanted(keys)
+        found = await operations.get_many(self._engine.async_ports(), wanted, MISSING)
+        return {key: value for key, value in zip(distinct, found, strict=True) if value is not MISSING}
 
     async def set(self, key: str, value: object, *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> None:
         """See `Cache.set`."""

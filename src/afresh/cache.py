@@ -131,9 +131,9 @@ class Cache(Facade):
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return what is stored of these keys. Cost: 1 round trip in all; 2 if an entry has tags."""
-        requests = self._each_keyed(keys)
-        found = run_now(operations.get_many(self._engine.sync_ports(), list(requests.values()), MISSING))
-        return {key: value for key, value in zip(requests, found, strict=True) if value is not MISSING}
+        distinct, wanted = self._wanted(keys)
+        found = run_now(operations.get_many(self._engine.sync_ports(), wanted, MISSING))
+        return {key: value for key, value in zip(distinct, found, strict=True) if value is not MISSING}
 
     def set(self, key: str, value: object, *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> None:
         """Store a value. A bare set races other writers: prefer `get_or_compute`, whose value cannot be older than an invalidation.

@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, Self, final
 
 from afresh.codec.values import SignedPickle, check_codec
-from afresh.core.keys import Key, Namespace, Tag, lock_names, names_each, user_id
+from afresh.core.batches import Alike
+from afresh.core.keys import Key, Namespace, Tag, lock_names, names_each, user_id, values_each
 from afresh.core.locks import Wanted
 from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy
 from afresh.core.ports import Codec
@@ -253,10 +254,20 @@ class Facade:
                 kept[ttl] = policy  # type: ignore[index]  # the same
         return policy
 
+    def _wanted(self, keys: Iterable[str]) -> tuple[tuple[str, ...], Alike | list[Request]]:
+        """Return the keys of `get_many`, each once, and what is wanted of them: alike, but for keys of memoized calls."""
+        given = listed("keys", keys)
+        if not _are_plain(given):
+            requests = {key: self._keyed(key) for key in given}
+            return tuple(requests), list(requests.values())
+        namespace, distinct = self._engine.namespace, tuple(dict.fromkeys(given))
+        values = values_each(namespace, map(user_id, distinct))
+        return distinct, Alike(self._keyed(distinct[0]), values, lambda at: namespace.names(user_id(distinct[at])))
+
     def _each_keyed(self, keys: Iterable[str], ttl: Duration = MISSING, tags: Iterable[str] = ()) -> dict[str, Request]:
         """Return the requests of several keys with the same options, by key."""
         keys = listed("keys", keys)
-        if {*map(type, keys)} != {str} or "" in keys:  # keys of memoized calls, none, or what is none
+        if not _are_plain(keys):
             return {key: self._keyed(key, ttl, tags) for key in keys}
         names = names_each(self._engine.namespace, map(user_id, keys))
         return dict(zip(keys, self._keyed(keys[0], ttl, tags).for_each(names), strict=True))
@@ -317,6 +328,11 @@ class Facade:
 
     def _everything(self) -> list[Target]:
         return [Target(None, self._engine.namespace.tag.key)]
+
+
+def _are_plain(keys: tuple[Any, ...]) -> bool:
+    """Say whether these are an application's keys: not of memoized calls, not none, and nothing that is refused."""
+    return {*map(type, keys)} == {str} and "" not in keys
 
 
 def _checked_tags(tags: tuple[Any, ...]) -> tuple[str, ...]:

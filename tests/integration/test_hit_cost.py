@@ -19,7 +19,7 @@ from tests.support.servers import Server
 
 # Without those of the event loop, which differ from Python to Python.
 MOST_OF_A_TASK, TASKS = {"get": 61, "call": 75}, 50
-MOST = {"get": 64, "call": 81, "set": 104, "get_many, each of 100": 26}
+MOST = {"get": 64, "call": 81, "set": 104, "get_many, each of 100": 8}
 
 
 def calls_of(operation: Callable[[], object]) -> int:

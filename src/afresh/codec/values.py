@@ -56,6 +56,11 @@ class CodecValues:
         return CodecValues(self.codec, self.signer, self.max_bytes, dictionaries)
 
     @property
+    def plain(self) -> tuple[int, Callable[[bytes | memoryview], object]]:
+        """The codec byte of payloads that need nothing but to be decoded, and what does it; -1: there are none."""
+        return self._untreated, self.codec.decode
+
+    @property
     def _has_digits(self) -> bool:
         """Say whether integers are stored as digits, for all to read and add to."""
         return self.signer is None and self.codec.codec_id < FOREIGN

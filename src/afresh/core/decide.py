@@ -17,11 +17,35 @@ from enum import StrEnum
 from math import inf, log
 from typing import NamedTuple
 
-from afresh.core.envelope import FOR_EVER, HEADER_BYTES, SEEN_BYTES, Entry, Flag, has_tags, parse
+from afresh.core.envelope import (
+    FOR_EVER,
+    HEADER_BYTES,
+    LARGE_BYTES,
+    SCHEMA_AT,
+    SEEN_BYTES,
+    TIMES,
+    Entry,
+    Flag,
+    has_tags,
+    pack_prefix,
+    parse,
+)
 from afresh.core.stamps import Needs, dirty_until_ms
 
-__all__ = ["Cause", "State", "Verdict", "classify", "fresh_for_ms", "is_kept", "near_for_ms", "plainly_fresh", "undeclared"]
+__all__ = [
+    "Cause",
+    "State",
+    "Verdict",
+    "classify",
+    "fresh_for_ms",
+    "is_kept",
+    "near_for_ms",
+    "plain_payloads",
+    "plainly_fresh",
+    "undeclared",
+]
 
+_TIMES_AT = 8
 # An early refresh takes place in the last such part of the ttl.
 _EARLY = 10
 
@@ -95,6 +119,32 @@ def plainly_fresh(raw: object, vector: bytes | None, needs: Needs, schema: int, 
     if found_schema != schema or flags & 3 != needs.flags or raw[HEADER_BYTES:offset] != vector:
         return None
     return entry if created_ms <= now_ms and (until_ms - now_ms) * _EARLY > until_ms - created_ms else None
+
+
+def plain_payloads(
+    raws: Sequence[object], vector: bytes | None, needs: Needs, *, schema: int, codec: int, now_ms: int
+) -> list[bytes | None]:
+    """Return the payloads of the entries that `plainly_fresh` would return, if they are small and made by this codec alone; else None.
+
+    What it compares is the same, without parsing: all but times and cost of such entries is known beforehand. A call for each of many
+    entries would take longer than all else that is done with them.
+    """
+    if vector is None or codec < 0:
+        return [None] * len(raws)
+    tags = len(needs.tags) - needs.implicit
+    prefix = pack_prefix(vector, flags=needs.flags, codec=codec, tags=tags, created_ms=0, fresh_until_ms=0, cost_us=0, schema=schema)
+    head, tail, offset, times = prefix[:_TIMES_AT], prefix[SCHEMA_AT:], len(prefix), TIMES.unpack_from
+    return [
+        raw[offset:]
+        if raw.__class__ is bytes
+        and raw[SCHEMA_AT:offset] == tail
+        and raw[:_TIMES_AT] == head
+        and len(raw) < LARGE_BYTES
+        and (span := times(raw))[0] <= now_ms
+        and (span[1] - now_ms) * _EARLY > span[1] - span[0]
+        else None
+        for raw in raws
+    ]
 
 
 def classify(

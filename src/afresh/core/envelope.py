@@ -30,8 +30,11 @@ from typing import Final, NamedTuple
 __all__ = [
     "FOR_EVER",
     "HEADER_BYTES",
+    "LARGE_BYTES",
     "MAX_TAGS",
+    "SCHEMA_AT",
     "SEEN_BYTES",
+    "TIMES",
     "Entry",
     "Flag",
     "entry_in",
@@ -42,6 +45,9 @@ __all__ = [
 ]
 
 _HEADER = struct.Struct("<3sBBBHQQII")
+# Created, and fresh until; the schema comes after them and the cost.
+TIMES: Final = struct.Struct("<8xQQ")
+SCHEMA_AT: Final = 28
 # The magic, and the version known here.
 _BEGINNING: Final = b"\xaf\xfe\x01"
 HEADER_BYTES: Final = _HEADER.size
@@ -50,7 +56,7 @@ FOR_EVER: Final = 2**64 - 1
 # What names bytes that are no envelope in a claim: their beginning.
 SEEN_BYTES: Final = 64
 _TAGS_AT: Final = 5
-_LARGE_BYTES: Final = 4096
+LARGE_BYTES: Final = 4096
 _MAX_COST: Final = 2**32 - 1
 
 
@@ -92,7 +98,7 @@ class Entry(NamedTuple):
     def payload(self) -> bytes | memoryview:
         """The encoded value, not copied where that would take longer than not to."""
         raw = self.raw
-        return raw[self.offset :] if len(raw) < _LARGE_BYTES else memoryview(raw)[self.offset :]
+        return raw[self.offset :] if len(raw) < LARGE_BYTES else memoryview(raw)[self.offset :]
 
     def tag_stamps(self) -> dict[bytes, bytes]:
         """Stamps by tag hash, without the namespace's and the function's."""

@@ -44,6 +44,7 @@ __all__ = [
     "run_note",
     "twins",
     "user_id",
+    "values_each",
     "watched",
     "writers_of",
 ]
@@ -200,6 +201,12 @@ class Namespace:
     def function_tag(identity: str) -> str:
         """Return the implicit tag of a function. ``afresh:`` is kept for these: naming one means that function."""
         return "afresh:" + identity
+
+
+def values_each(namespace: Namespace, identities: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of several entries: the first one of those that `names_each` returns."""
+    prefix = f"{namespace.name}:v:{{"
+    return tuple([f"{prefix}{each}}}" for each in identities])
 
 
 def names_each(namespace: Namespace, identities: Iterable[str]) -> list[Names]:

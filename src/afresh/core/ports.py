@@ -317,6 +317,11 @@ class Values(Protocol):
         """What compresses better for knowing other values of the function; None for what is no function's."""
         ...
 
+    @property
+    def plain(self) -> tuple[int, Callable[[bytes | memoryview], object]]:
+        """The codec byte of payloads that need nothing but to be decoded, and what does it; -1: there are none. It may raise anything."""
+        ...
+
     def encode(self, value: object, /) -> Encoded:
         """Return the payload; raises `UnencodableValue`."""
         ...
@@ -328,10 +333,6 @@ class Values(Protocol):
     def decode(self, key: str, entry: Entry, /) -> object:
         """Return the value of an envelope; raises `UndecodablePayload`."""
         ...
-
-
-def _no_chance() -> float:
-    return 1.0
 
 
 class Ports:
@@ -363,7 +364,7 @@ class Ports:
         lease_ms: int = LEASE_MS,
         near: Near | None = None,
         *,
-        rand: Callable[[], float] = _no_chance,
+        rand: Callable[[], float] = lambda: 1.0,
         lost: deque[Op] | None = None,
         remembered: Remembered | None = None,
         withheld: Mapping[str, object] = MappingProxyType({}),

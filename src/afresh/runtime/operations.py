@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from afresh.core import writes
-from afresh.core.batches import values_of
+from afresh.core.batches import Alike, values_of
 from afresh.core.capture import fetch_many_into
 from afresh.core.decide import Cause, State
 from afresh.core.envelope import FOR_EVER
@@ -86,15 +86,18 @@ async def get_soon(engine: Engine, request: Request, default: Any, kind: Any = N
     return found.value if isinstance(found, Hit) else await get(found, request, default, kind)
 
 
-async def get_many(ports: Ports, requests: Sequence[Request], default: Any) -> list[Any]:
+async def get_many(ports: Ports, wanted: Alike | list[Request], default: Any) -> list[Any]:
     """Return the stored values, each the default where there is none. Cost: 1 round trip in all."""
-    if bypassed() or not requests:
-        return [default] * len(requests)
-    captured = capturing(requests[0].namespace)
-    if captured is None:
-        return await values_of(ports, requests, default)
-    found = await fetch_many_into(ports, requests, captured)
-    return [counted(ports, request, hit, verdict, default) for request, (hit, verdict) in zip(requests, found, strict=True)]
+    number = len(wanted.values if isinstance(wanted, Alike) else wanted)
+    if bypassed() or not number:
+        return [default] * number
+    captured = capturing((wanted.like if isinstance(wanted, Alike) else wanted[0]).namespace)
+    if isinstance(wanted, Alike):
+        if captured is None:
+            return await values_of(ports, wanted, default)
+        wanted = wanted.requests()
+    found = await fetch_many_into(ports, wanted, captured)
+    return [counted(ports, request, hit, verdict, default) for request, (hit, verdict) in zip(wanted, found, strict=True)]
 
 
 async def peek(ports: Ports, request: Request) -> Entry[Any] | None:

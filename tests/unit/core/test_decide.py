@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, strategies as st
 
-from afresh.core.decide import Cause, State, classify, is_kept, near_for_ms, plainly_fresh, undeclared
+from afresh.core.decide import Cause, State, classify, is_kept, near_for_ms, plain_payloads, plainly_fresh, undeclared
 from afresh.core.envelope import FOR_EVER, SEEN_BYTES, Flag, pack_prefix, parse
 from afresh.core.keys import Namespace
 from afresh.core.stamps import NOTHING, Needs, needs_of
@@ -235,6 +235,41 @@ def test_what_is_plainly_fresh_is_fresh(stamps: list[object], header: dict[str, 
     found = classify(raw, stamps, NEEDS, schema=SCHEMA, now_ms=now_ms, rand=rand)
     assert entry is None or (found.state, found.entry) == (State.FRESH, entry)
     assert entry is not None or stamps != CLEAN or header or now_ms not in range(CREATED_MS, CREATED_MS + TTL_MS * 9 // 10)
+
+
+@given(
+    stamps=st.sampled_from([CLEAN, [*CLEAN[:3], b"renewed-"], [*CLEAN[:3], None]]),
+    headers=st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "flags": st.sampled_from([1, 2, 3, 3 | Flag.COMPRESSED, 3 | Flag.SIGNED, 3 | Flag.NEGATIVE]),
+                "codec": st.integers(0, 1),
+                "schema": st.sampled_from([SCHEMA, 0]),
+                "created_ms": st.sampled_from([CREATED_MS, CREATED_MS + 50]),
+                "fresh_until_ms": st.sampled_from([CREATED_MS + 5, CREATED_MS + TTL_MS, FOR_EVER]),
+                "dictionary": st.integers(0, 1),
+            },
+        ),
+        max_size=4,
+    ),
+    now_ms=st.integers(CREATED_MS - 5, CREATED_MS + TTL_MS + 5),
+    foreign=st.sampled_from([None, b"", b"foreign", b"x" * 5000, StoreRefused("WRONGTYPE", "no")]),
+)
+def test_payloads_are_plain_whose_entries_are_plainly_fresh(
+    stamps: list[Any], headers: list[dict[str, int]], now_ms: int, foreign: object
+) -> None:
+    raws = [envelope(**header) for header in headers]
+    vector = NEEDS.vector(stamps)
+
+    found = plain_payloads([*raws, foreign, envelope(payload=bytes(5000))], vector, NEEDS, schema=SCHEMA, codec=0, now_ms=now_ms)
+
+    for raw, payload in zip(raws, found, strict=False):
+        entry = plainly_fresh(raw, vector, NEEDS, SCHEMA, now_ms)
+        is_plain = entry is not None and (entry.flags, entry.codec, entry.dictionary) == (NEEDS.flags, 0, 0)
+        assert payload == (entry.payload if entry is not None and is_plain else None)
+    assert found[-2:] == [None, None]
+    assert plain_payloads(raws, vector, NEEDS, schema=SCHEMA, codec=-1, now_ms=now_ms) == [None] * len(raws)
 
 
 @pytest.mark.parametrize("raw", [None, b"", b"foreign", StoreRefused("WRONGTYPE", "no")])
