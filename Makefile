@@ -15,7 +15,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test steps test-all test-oldest fuzz coverage chaos failures check fix docs bench guard clean
+.PHONY: help demo test steps test-all test-oldest fuzz coverage chaos failures variants check fix docs bench guard clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
