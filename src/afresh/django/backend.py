@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 
+from afresh.core.batches import Alike
 from afresh.core.keys import twins
 from afresh.core.policy import Policy
 from afresh.core.ports import Ports
@@ -81,9 +82,13 @@ class RedisCache(BaseCache):
         return await self._get_many(self.engine.async_ports(), keys, version)
 
     async def _get_many(self, ports: Ports, keys: Iterable[Any], version: int | None) -> dict[Any, Any]:
-        requests = {key: self._request(key, version) for key in keys}
-        found = await operations.get_many(ports, list(requests.values()), self._missing_key)
-        return {key: value for key, value in zip(requests, found, strict=True) if value is not self._missing_key}
+        names = {key: self.make_and_validate_key(key, version=version) for key in keys}
+        if not names:
+            return {}
+        namespace, values = self._configuration.namespace, tuple(names.values())
+        like = Request(twins(namespace, values[0]), NOTHING, _READ, self._values, OWNER, None)
+        found = await operations.get_many(ports, Alike(like, values, lambda at: twins(namespace, values[at])), self._missing_key)
+        return {key: value for key, value in zip(names, found, strict=True) if value is not self._missing_key}
 
     # ---- set
 
