@@ -15,7 +15,7 @@ from afresh.core.keys import Key, Namespace, function_id
 from afresh.core.policy import Policy
 from afresh.core.ports import Codec
 from afresh.core.reads import Hit, Request
-from afresh.core.stamps import needs_of
+from afresh.core.stamps import Needs, needs_of
 from afresh.core.suggest import flag
 from afresh.errors import ConfigurationError
 from afresh.naming import name_of
@@ -111,6 +111,7 @@ class Function:
         self._kept = self._keep(options.ignore)
         self._templates = None if callable(options.tags) else TagTemplates(options.tags, spelling.positions)
         self._function_tag = engine.namespace.tag_of(self.tag)
+        self._has_fixed_tags = self._templates is not None and not self._templates.go_beyond(())
         constant = self._templates.constant if self._templates else ()
         self._needs = needs_of(engine.namespace, self._function_tag, constant)
         found_by = self._found_by(spelling)
@@ -180,6 +181,16 @@ class Function:
             text = render(tuple(values[at] for at in self._kept), tuple(self._parameters[at] for at in self._kept))
         return self.identity + text
 
+    def _needs_of(self, values: tuple[Any, ...]) -> Needs:
+        """Return what the call with these arguments needs, whose tags are its own."""
+        if self._templates is None:
+            args, kwargs = self._spelled(values)
+            assert callable(self.options.tags)
+            tags = rendered_by(self.options.tags, args, kwargs)
+        else:
+            tags = self._templates.render(values)
+        return needs_of(self.engine.namespace, self._function_tag, tags)
+
     def request(self, values: tuple[Any, ...]) -> Request:
         """Return the request for the call with these arguments.
 
@@ -189,13 +200,7 @@ class Function:
         if self.stands_in is not None and self._binds_first and type(values[0]).__flags__ & HEAP_TYPE:
             self._refuse_as_method(type(values[0]))
         engine = self.engine
-        needs = self._needs
-        tags_of = self.options.tags
-        if callable(tags_of):
-            args, kwargs = self._spelled(values)
-            needs = needs_of(engine.namespace, self._function_tag, rendered_by(tags_of, args, kwargs))
-        elif self._templates is not None and (tags := self._templates.render(values)) is not self._templates.constant:
-            needs = needs_of(engine.namespace, self._function_tag, tags)
+        needs = self._needs if self._has_fixed_tags else self._needs_of(values)
         options = self.options
         names, namespace = engine.namespace.names(self._id(values)), engine.namespace
         kept = self._near, options.share, options.capture, self._result_tags

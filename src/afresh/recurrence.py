@@ -110,11 +110,13 @@ class Recurrence(_Handle, Generic[R]):
             TypeError: if n is not an int.
             ValueError: if n is below the base's first.
         """
-        ports = self._engine.sync_ports()
-        if (captured := capturing(self._engine.namespace)) is not None:
-            run_now(attend(ports, self._table.needs.tags, captured))
-        found = self._known_without_io(n) or run_now(tables.obtain(ports, self._table, n))
-        value: R = found.value if isinstance(found, Row) else self._grow(ports, n, found)
+        engine, table = self._engine, self._table
+        if (captured := capturing(engine.namespace)) is not None:
+            run_now(attend(engine.sync_ports(), table.needs.tags, captured))
+        found = self._known_without_io(n) or engine.hits.row(table, n)
+        if isinstance(found, Ports):
+            found = run_now(tables.obtain(found, table, n))
+        value: R = found.value if isinstance(found, Row) else self._grow(engine.sync_ports(), n, found)
         return value
 
     def known(self) -> int:
@@ -233,7 +235,8 @@ def recurrence(engine: Engine, base: Mapping[int, Any], options: TableOptions) -
         needs = needs_of(namespace, namespace.tag_of(Namespace.function_tag(function_id(owner))))
         values = engine.codecs.returned_by(fn)
         rows = tuple(tables.pack_row(values, value) for value in base_values)
-        table = Table(namespace.table(owner), needs, values, owner, options.ttl_ms, options.max_bytes, first, rows)
+        digest, most = tables.digest_of(first, rows, options.max_bytes), options.max_bytes
+        table = Table(namespace.table(owner), needs, values, owner, options.ttl_ms, most, first, rows, digest)
         return (AsyncRecurrence if is_coroutine_function(fn) else Recurrence)(engine, fn, table)
 
     return decorate

@@ -11,6 +11,7 @@ with the old fence, and a table is begun anew by whoever comes first (table_star
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from afresh.core.budget import one_call, spent_us
@@ -25,7 +26,21 @@ from afresh.core.reads import are_withheld
 from afresh.core.stamps import Needs
 from afresh.errors import StoreError, UndecodablePayload, UnencodableValue
 
-__all__ = ["Growth", "Resume", "Row", "Table", "from_base", "highest", "obtain", "pack_row", "unpack_row", "write"]
+__all__ = [
+    "Growth",
+    "Resume",
+    "Row",
+    "Table",
+    "digest_of",
+    "from_base",
+    "highest",
+    "obtain",
+    "pack_row",
+    "row_in",
+    "row_read",
+    "unpack_row",
+    "write",
+]
 
 # A call writes what it has computed once it is this much, so that others can go on from there.
 _CHUNK_BYTES = 256 * 1024
@@ -48,15 +63,17 @@ class Table(NamedTuple):
     max_bytes: int
     first: int
     base: tuple[bytes, ...]
+    digest: bytes
 
     @property
     def next(self) -> int:
         """The first row that must be computed."""
         return self.first + len(self.base)
 
-    def digest(self) -> bytes:
-        """Return what tells this base, and having a bound, from another one."""
-        return blake2b(repr((self.first, self.base, bool(self.max_bytes))).encode(), digest_size=_ID_BYTES).digest()
+
+def digest_of(first: int, base: tuple[bytes, ...], max_bytes: int) -> bytes:
+    """Return what tells this base, and having a bound, from another one."""
+    return blake2b(repr((first, base, bool(max_bytes))).encode(), digest_size=_ID_BYTES).digest()
 
 
 class Row(NamedTuple):
@@ -107,7 +124,7 @@ async def obtain(ports: Ports, table: Table, n: int) -> Row | Resume:
 
     Cost: 1 round trip for a row; 3 to resume, 4 to begin the table.
     """
-    asked_us = ports.clock.ticks_us()
+    asked_us = ports.clock.ticks_us() - spent_us(ports)
     deadline_us = asked_us + 1000 * WAIT_MS
     if ports.withheld and are_withheld(ports, table.needs):
         ports.events.miss(table.owner, Cause.WITHHELD)
@@ -171,7 +188,7 @@ def _top(table: Table, top: bytes | None, fence: bytes | None, vector: bytes | N
     """Return the highest row; None if the fence is not that of this table as it is now, or somebody else wrote something there."""
     if top is None or fence is None or vector is None or not top.isdigit():
         return None
-    return int(top) if fence[2 * _ID_BYTES :] == (table.digest() + vector).hex().encode() else None
+    return int(top) if fence[2 * _ID_BYTES :] == (table.digest + vector).hex().encode() else None
 
 
 class _Absent(NamedTuple):
@@ -182,8 +199,14 @@ class _Absent(NamedTuple):
     top: int | None
 
 
-async def _look(ports: Ports, table: Table, n: int) -> Row | _Absent:
-    fields, *stamps = await ports.store.flight((HashGet(table.key, (str(n), "max", "g")), *table.needs.reads))
+def row_read(table: Table, n: int) -> HashGet:
+    """Return what reads row `n`, and what says whether it is to be believed."""
+    return HashGet(table.key, (str(n), "max", "g"))
+
+
+def row_in(table: Table, replies: Sequence[Any]) -> Row | _Absent:
+    """Return the row, or why it is not there, from the replies to `row_read` and to GETs of the stamps that the table needs."""
+    fields, *stamps = replies
     row, told, fence = (None, None, None) if isinstance(fields, StoreError) else fields
     top = _top(table, told, fence, table.needs.vector(stamps))
     if top is None or fence is None:
@@ -191,10 +214,15 @@ async def _look(ports: Ports, table: Table, n: int) -> Row | _Absent:
     if row is None:
         return _Absent(Cause.COLD, fence, top)
     try:
-        found = Row(unpack_row(table, row))
+        return Row(unpack_row(table, row))
     except UndecodablePayload:
         return _Absent(Cause.UNDECODABLE, fence, None)
-    ports.events.hit(table.owner)
+
+
+async def _look(ports: Ports, table: Table, n: int) -> Row | _Absent:
+    found = row_in(table, await ports.store.flight((row_read(table, n), *table.needs.reads)))
+    if isinstance(found, Row):
+        ports.events.hit(table.owner)
     return found
 
 
@@ -227,7 +255,7 @@ async def _begin(ports: Ports, table: Table, seen: bytes) -> Resume | None:
     vector = table.needs.vector(stamps)
     if vector is None:
         return from_base(table, None)
-    fence = (ports.token(_ID_BYTES) + table.digest() + vector).hex().encode()
+    fence = (ports.token(_ID_BYTES) + table.digest + vector).hex().encode()
     (now,) = await ports.store.flight((TableStart(table.key, seen, fence, table.ttl_ms, table.first, table.base),))
     if isinstance(now, StoreError):
         raise now

@@ -17,6 +17,7 @@ from afresh.core.budget import is_told, one_call, told
 from afresh.core.ops import Get
 from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request, plain_hit
+from afresh.core.table import Row, Table, row_in, row_read
 from afresh.errors import StoreError
 from afresh.runtime.surroundings import SURROUNDINGS
 
@@ -61,6 +62,25 @@ class Hits:
             return told(ports, (get, *reads), replies, (perf_counter_ns() - began_ns) // 1000)
         ports.events.hit(request.owner)
         return hit
+
+    def row(self, table: Table, n: int) -> Row | Ports:
+        """Do what `find` does, for a row of a memo table."""
+        ports = self._engine.threads or self._engine.sync_ports()
+        ask = ports.ask
+        if ask is None or SURROUNDINGS.get() is not None or ports.withheld:
+            return ports
+        read, reads, began_ns = row_read(table, n), table.needs.reads, perf_counter_ns()
+        try:
+            replies = ask(read, reads)
+        except StoreError as error:
+            return told(ports, (read, *reads), error, (perf_counter_ns() - began_ns) // 1000)
+        if replies is None:
+            return ports
+        found = row_in(table, replies)
+        if not isinstance(found, Row):
+            return told(ports, (read, *reads), replies, (perf_counter_ns() - began_ns) // 1000)
+        ports.events.hit(table.owner)
+        return found
 
     def look(self, request: Request) -> Hit | Ports:
         """Do what `find` does, unless others compute the value or look for it: the flow knows whether to join them."""

@@ -49,7 +49,7 @@ class Looking:
         if looking > 1:
             self._looking[key] = looking - 1
         else:
-            self.stop_all(key)
+            self._looking.pop(key, None)
 
     def stop_all(self, key: str) -> None:
         """Begin to count anew."""

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from hiredis import pack_command
 
-from afresh.core.ops import COMMANDS, SCRIPTS, Get, GetEach, Op, Scan, Set, Unlink
+from afresh.core.ops import COMMANDS, SCRIPTS, Get, GetEach, HashGet, Op, Scan, Set, Unlink
 from afresh.core.repeats import may_repeat, repeated
 from afresh.errors import StoreRefused
 
@@ -64,8 +64,10 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
         op: the operation.
         with_source: send a script by its source (EVAL), for a server that does not know its digest yet.
     """
-    if op.__class__ is Get:  # the three that nearly all flights are made of
+    if op.__class__ is Get:  # the four that nearly all flights are made of
         return ("GET", op.key)
+    if op.__class__ is HashGet:
+        return ("HMGET", op.key, *op.fields)
     if op.__class__ is Set:
         return ("PSETEX", op.value, str(op.ttl_ms), op.envelope)
     if op.__class__ is Unlink:
@@ -85,8 +87,7 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
 
 def packed(op: Op, *, with_source: bool = False) -> bytes:
     """Return an operation as the server reads it. See `words`."""
-    command = ("GET", op[0]) if op.__class__ is Get else words(op, with_source=with_source)
-    data: bytes = pack_command(command)  # type: ignore[arg-type]  # hiredis declares one word, takes many
+    data: bytes = pack_command(words(op, with_source=with_source))  # type: ignore[arg-type]  # hiredis declares one word, takes many
     return data
 
 

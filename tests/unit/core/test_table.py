@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from afresh.core import ops, table as tables
 from afresh.core.stamps import needs_of
-from afresh.core.table import Growth, Resume, Row, Table
+from afresh.core.table import Growth, Resume, Row, Table, digest_of
 from afresh.errors import StoreRefused, StoreUnavailable, UndecodablePayload, UnencodableValue
 from afresh.runtime.run_now import run_now
 from tests.unit.core.scripted import FUNCTION, NAMESPACE, VALUES, Scripted, somebody_else
@@ -24,7 +24,9 @@ def world() -> Scripted:
 
 def a_table(*base: Any, first: int = 0, max_bytes: int = 0) -> Table:
     rows = tuple(tables.pack_row(VALUES, value) for value in base or (1,))
-    return Table(NAMESPACE.table("f"), needs_of(NAMESPACE, FUNCTION), VALUES, "f", 60_000, max_bytes, first, rows)
+    return Table(
+        NAMESPACE.table("f"), needs_of(NAMESPACE, FUNCTION), VALUES, "f", 60_000, max_bytes, first, rows, digest_of(first, rows, max_bytes)
+    )
 
 
 def obtain(world: Scripted, n: int, table: Table | None = None) -> Row | Resume:
