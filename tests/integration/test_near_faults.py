@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
@@ -241,6 +242,20 @@ def test_a_demoted_primary_is_not_vouched_for(start_server: Callable[..., Server
 
         wait_until(lambda: now_s() > at_s + MAX_STALE_S, 5, "max_stale")
         assert not reader.is_near()
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_a_clock_that_jumps_prolongs_nothing(valkey: Server, namespace: str, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    """No decision is by this machine's time of day: lifetimes are by the server's, bounds by a clock that nobody sets."""
+    with reading(valkey.url, namespace, valkey) as reader:
+        now, now_ns = time.time, time.time_ns
+        monkeypatch.setattr(time, "time", lambda: now() + 3600 * hours)
+        monkeypatch.setattr(time, "time_ns", lambda: now_ns() + 3600 * 10**9 * hours)
+        assert reader.warmed().is_near(), "nor is anything lost by it"
+
+        at_s = invalidated_at(valkey, namespace)
+
+        assert_current(reads_of(reader, at_s + 2 * MAX_STALE_S), at_s)
 
 
 def test_what_a_script_holds_up_is_not_vouched_for(start_server: Callable[..., Server], namespace: str) -> None:
