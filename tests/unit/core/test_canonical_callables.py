@@ -275,3 +275,38 @@ def test_what_its_name_does_not_lead_to_is_refused():
 def test_a_class_that_moved_keeps_its_name():
     assert b"os7:pathlibs13:PurePosixPath" in encode(pathlib.PurePosixPath("a"))
     assert b"os6:typings5:Union" in encode(int | str)
+
+
+class Speaker:
+    def __init__(self, name):
+        self.name = name
+
+    def __cache_key__(self):
+        return self.name
+
+
+def spoken_for(name):
+    def function(x):
+        return x
+
+    function.__cache_key__ = Speaker(name).__cache_key__
+    return function
+
+
+def test_a_function_is_known_as_the_object_whose_key_it_carries():
+    assert encode(spoken_for("a")) == encode(Speaker("a")) != encode(spoken_for("b"))
+
+
+def test_a_decorator_around_such_a_function_is_another_one():
+    inner = spoken_for("a")
+
+    @functools.wraps(inner)
+    def outer(x):
+        return -inner(x)
+
+    @functools.wraps(outer)
+    def outermost(x):
+        return -outer(x)
+
+    assert outer.__cache_key__ is outermost.__cache_key__ is inner.__cache_key__
+    assert len({encode(inner), encode(outer), encode(outermost)}) == 3
