@@ -19,7 +19,7 @@ from tests.support.servers import Server
 
 # Without those of the event loop, which differ from Python to Python.
 MOST_OF_A_TASK, TASKS = {"get": 61, "call": 75}, 50
-MOST = {"get": 63, "call": 78, "row": 73, "set": 93, "get_many, each of 100": 8}
+MOST = {"get": 61, "call": 77, "row": 72, "set": 91, "get_many, each of 100": 8}
 
 
 def calls_of(operation: Callable[[], object]) -> int:
