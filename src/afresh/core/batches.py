@@ -63,6 +63,8 @@ async def _looked(ports: Ports, requests: Sequence[Request]) -> Sequence[_Found]
         for request, raw in zip(requests, raws, strict=True)
     ]
     doubtful = [at for at, entry in enumerate(found) if entry is None]
+    if not doubtful:
+        return found
     verdicts = await _verdicts(ports, [requests[at] for at in doubtful], [raws[at] for at in doubtful], told, started_us)
     for at, verdict in zip(doubtful, verdicts, strict=True):
         found[at] = verdict

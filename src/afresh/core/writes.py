@@ -128,7 +128,8 @@ def _putting(ports: Ports, encoded: Sequence[tuple[Request, Encoded]], vectors: 
     half of what a script does; only PSETEX has no way to say "for ever".
     """
     px_ms = hard_ttl_ms(ttl_ms, encoded[0][0].policy.kept_ms)
-    prefixes: dict[object, bytes] = {}  # those of a batch are nearly all the same
+    last: object = None
+    prefix = b""  # nearly always the same for all of a batch
     dropped: list[Request] = []
     leases: list[str] = []
     puts: list[Op] = []
@@ -140,10 +141,9 @@ def _putting(ports: Ports, encoded: Sequence[tuple[Request, Encoded]], vectors: 
             dropped.append(request)
             continue
         codec, flags, _, dictionary = each
-        kind = (id(needs), id(values), codec, flags, dictionary)
-        prefix = prefixes.get(kind)
-        if prefix is None:
-            prefix = prefixes[kind] = prefix_of(ports, request, each, vector, ttl_ms=ttl_ms)
+        kind = (needs, values, codec, flags, dictionary)
+        if kind != last:
+            prefix, last = prefix_of(ports, request, each, vector, ttl_ms=ttl_ms), kind
         envelope = values.seal(value, prefix, each)
         if px_ms:
             leases.append(lease)
