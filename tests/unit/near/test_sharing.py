@@ -44,7 +44,7 @@ IMMUTABLE = [
     UUID(int=1),
     Colour.RED,
     (),
-    frozenset({1, "a"}),
+    frozenset({1, 2.5}),
     dt.date(2020, 1, 1),
     dt.timedelta(1),
     dt.time(1, 2),
