@@ -153,7 +153,7 @@ def test_without_zstandard_such_an_entry_is_a_miss(open_cache, trained: str, mon
     assert other(1001) == record(1001)
     assert other.stats().misses == {"undecodable": 1}
     with pytest.raises(UndecodablePayload, match="install zstandard"):
-        other._function.values.dictionaries.decompress(1, b"", 10)
+        other.stats.__self__._function.values.dictionaries.decompress(1, b"", 10)
 
 
 def test_second_training_changes_nothing_while_the_shape_is_the_same(valkey: Server, trained: str, capsys) -> None:

@@ -55,3 +55,8 @@ def test_a_flight_that_gave_up_leaves_its_try_to_the_next() -> None:
     breaker.gave_up()
 
     assert breaker.admits(now_ms + 100)
+
+
+def test_one_timeout_alone_leaves_a_doubt_and_a_second_does_not() -> None:
+    assert hanging(1)[0].is_doubtful
+    assert not hanging(2)[0].is_doubtful

@@ -42,3 +42,13 @@ def test_a_hidden_run_is_taken_for_the_same() -> None:
 
     assert not run.is_another(None)
     assert run.is_another(OTHER)
+
+
+def test_who_settles_another_run_is_told_and_who_settles_the_same_is_not() -> None:
+    told: list[str] = []
+    run = ServerRun(lambda: told.append("another"))
+
+    for run_id in (RUN, None, RUN, OTHER):
+        run.settle(run_id)
+
+    assert told == ["another"]
