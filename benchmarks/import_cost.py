@@ -30,7 +30,7 @@ def compare(statement: str, rounds: int = _MOST_ROUNDS) -> Comparison:
             for candidate, taken in samples.items():
                 taken.append(cost_us(candidate, bytecode))
     measured = {candidate: taken[1:] for candidate, taken in samples.items()}  # the first round compiles
-    return Comparison(f"processor time of: {statement}", measured, aims={statement: AIM})
+    return Comparison(f"processor time of: {statement}", measured, {statement: AIM}, profiles={statement: lambda: slowest(statement)})
 
 
 def cost_us(statement: str, bytecode: str) -> float:
@@ -38,3 +38,17 @@ def cost_us(statement: str, bytecode: str) -> float:
     code = f"import time; began = time.process_time()\n{statement}\nprint((time.process_time() - began) * 1e6)"
     env = os.environ | {"PYTHONPYCACHEPREFIX": bytecode, "PYTHONDONTWRITEBYTECODE": ""}
     return float(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout)
+
+
+def slowest(statement: str) -> Iterator[str]:
+    """Yield the modules that take longest by themselves, by the interpreter's own account."""
+    command = [sys.executable, "-X", "importtime", "-c", statement]
+    with tempfile.TemporaryDirectory() as bytecode:
+        env = os.environ | {"PYTHONPYCACHEPREFIX": bytecode, "PYTHONDONTWRITEBYTECODE": ""}
+        subprocess.run(command, env=env, capture_output=True, check=True)  # compiles
+        ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    taken = [line.removeprefix("import time:").split("|") for line in ran.stderr.splitlines()[1:]]
+    yield "| own µs | module |"
+    yield "|---:|---|"
+    for own_us, _, module in sorted(taken, key=lambda columns: -int(columns[0]))[:12]:
+        yield f"| {own_us.strip()} | `{module.strip()}` |"
