@@ -71,7 +71,7 @@ class RedisCache(BaseCache):
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """See `get`."""
-        return await operations.get(self.engine.async_ports(), self._request(key, version), default)
+        return await operations.get_soon(self.engine, self._request(key, version), default)
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         """Return those values that there are, by key. Cost: 1 round trip in all."""
