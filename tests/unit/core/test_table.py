@@ -390,3 +390,10 @@ def test_rows_of_another_table_are_refused(world: Scripted) -> None:
 
     assert growth.fence is None
     assert fields(world, "1") == [None]
+
+
+def test_who_has_uncommitted_writes_is_given_rows_and_writes_none() -> None:
+    resume = tables._unwritten(Resume(1, [1], b"fence"))
+    assert isinstance(resume, Resume)
+    assert resume.fence is None
+    assert tables._unwritten(Row(6)) == Row(6)
