@@ -36,7 +36,7 @@ VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # What a path may have grown, on the build of Python that made the baseline and on another one of that version.
 SAME_BUILD, OTHER_BUILD = 0.03, 0.1
 # Up to here two counts of the reference are of one build.
-_SAME_REFERENCE = 0.005
+_SAME_REFERENCE = 0.02
 
 Counts = Mapping[str, float]
 
