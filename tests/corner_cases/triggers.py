@@ -284,15 +284,12 @@ def django_cache(key, stored=None):
 
 
 def an_alias_of_another():
-    import django
-    from django.conf import settings
     from django.test import override_settings
 
     from afresh.django import get_cache
+    from tests.django_project.fixtures import set_up_project
 
-    if not settings.configured:
-        settings.configure()
-        django.setup()
+    set_up_project()
     with override_settings(CACHES={"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}):
         get_cache()
 

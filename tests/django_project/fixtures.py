@@ -22,11 +22,16 @@ BACKEND = "afresh.django.RedisCache"
 UseCaches = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
-def _project() -> None:
+def set_up_project() -> None:
+    """Configure Django with the project's settings, unless it is: a process does so once, whichever test comes first."""
     if not configured.configured:
         configured.configure(global_settings, **{name: value for name, value in vars(settings).items() if name.isupper()})
         django.setup()
+
+
+@pytest.fixture(scope="session")
+def _project() -> None:
+    set_up_project()
 
 
 @pytest.fixture
