@@ -15,7 +15,7 @@ _ADVICE = {
     "BUSY": "The server is running somebody's long script.",
     "NOAUTH": "The server wants a password: put it into the URL, redis://user:password@host.",
     "WRONGPASS": "The server does not know this user and password: see the URL.",
-    "NOPERM": "The ACL does not let this user: it needs EVAL, EVALSHA, GET, SET, PSETEX, UNLINK, SCAN and hashes in the namespace.",
+    "NOPERM": "The ACL does not let this user: it needs EVAL, EVALSHA, GET, MGET, SET, PSETEX, UNLINK, SCAN and hashes in the namespace.",
     "WRONGTYPE": "Another application keeps something else under this name: choose another namespace.",
     "MASTERDOWN": "The replica has lost its primary.",
     "NOREPLICAS": "The server takes no writes while too few replicas follow it.",
