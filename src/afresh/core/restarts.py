@@ -43,7 +43,8 @@ class ServerRun:
     reads before a bump of his own or one that was done.
 
     Args:
-        on_another: called when a run other than the one known has been settled.
+        on_another: called when a run other than the one known is being settled: before anybody takes it for the one known. By several who
+            meet it at once, several times.
     """
 
     __slots__ = ("_known", "_on_another")
@@ -65,6 +66,8 @@ class ServerRun:
 
     def settle(self, run_id: str | None) -> None:
         """Note that nothing from before this run is served any more."""
-        known, self._known = self._known, run_id or self._known
-        if known not in {None, self._known} and self._on_another is not None:
+        if run_id is None:
+            return
+        if self._known not in {None, run_id} and self._on_another is not None:
             self._on_another()
+        self._known = run_id

@@ -6,7 +6,8 @@ What is kept here was read from the server, and nothing that it depends on has b
    after that moment, the fill is refused: the push may be of a change that the read has not seen, and would not come again.
 2. *Held stamps.* A stamp that entries here carry is held, and need not be asked for again. It is looked up after the fill token was taken;
    an entry that was validated by it is filled by rule 1 like any other. Two different stamps of one tag prove that one of them is old:
-   neither is held on.
+   neither is held on. Nor does a stamp say anything of another run of the server, which may have older entries: who meets one pushes
+   everything before it reads, and what was read by a stamp held from before that is read again.
 3. *One step.* Checking, keeping and indexing is one step under the lock, and so is all that a push does. The moment moves on at the end of
    that: who takes a token while a push is worked off counts as having begun before it.
 4. *Own effects.* What this process writes or invalidates itself is noted like a push, once the server has answered and before the caller

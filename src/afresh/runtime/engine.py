@@ -120,10 +120,16 @@ class Engine:
     def _stores_of(self, url: str) -> Stores:
         from afresh.stores.factory import Stores  # importing afresh loads no store
 
-        stores = Stores(url, budget_s=self._budget_s, on_another=self.replays.repeat_recent)
+        stores = Stores(url, budget_s=self._budget_s, on_another=self._begin_anew)
         if self._has_stamps:
             stores.peer.namespace = self.namespace
         return stores
+
+    def _begin_anew(self) -> None:
+        """Take note of another server in the place of the one known: what that was told last is repeated, what it said is void."""
+        self.replays.repeat_recent()
+        if self.near is not None:
+            self.near.generation.pushed_all()
 
     def sync_ports(self) -> Ports:
         """Return ports whose waits block the thread."""

@@ -102,6 +102,28 @@ def test_stamps_that_are_held_are_not_asked_for(world: NearWorld) -> None:
     assert world.reads(a_request()) == [ops.Get]
 
 
+def test_a_stamp_that_is_held_says_nothing_of_another_run_of_the_server(world: NearWorld) -> None:
+    world.compute(a_request(), "old")
+    world.compute(a_request("f:f:2"), "holds the stamps")
+    snapshot = dict(world.memory._data)
+    run_now(invalidate(world.ports, [Target(a_request().names, None)]))
+
+    class Restarted(NearWorld):
+        async def flight(self, batch, /, spent_us=0):
+            # Its connection is new: it meets a run that has loaded the snapshot, and bumps the namespace before it reads.
+            if snapshot:
+                world.memory._data.clear()
+                world.memory._data.update(snapshot)
+                snapshot.clear()
+                await world.memory.flight([ops.Bump(NAMESPACE.tag.key, NAMESPACE.tag.writers, b"new run!")])
+                world.generation.pushed_all()
+            return await world.flight(batch, spent_us)
+
+    hit, _ = run_now(fetch(world.ports.but(store=Restarted()), a_request()))
+
+    assert hit is None
+
+
 def test_an_entry_that_differs_from_a_stamp_held_is_read_again_with_all_stamps(world: NearWorld) -> None:
     world.compute(a_request("f:f:1"), 1)
     world.hears = False

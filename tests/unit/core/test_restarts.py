@@ -52,3 +52,13 @@ def test_who_settles_another_run_is_told_and_who_settles_the_same_is_not() -> No
         run.settle(run_id)
 
     assert told == ["another"]
+
+
+def test_who_finds_a_run_settled_finds_what_was_to_be_done_about_it_done() -> None:
+    seen: list[bool] = []
+    run = ServerRun(lambda: seen.append(run.is_another(OTHER)))
+
+    run.settle(RUN)
+    run.settle(OTHER)
+
+    assert seen == [True]
