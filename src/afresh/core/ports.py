@@ -181,7 +181,7 @@ class Near(Protocol):
         ...
 
     def token(self) -> Any:
-        """Return what a fill needs: to be taken before the read or the claim whose result it will be."""
+        """Return what a fill needs: to be taken before the read or the claim. While it `is_unbroken()`, what was held then holds."""
         ...
 
     def held(self, token: Any, names: Sequence[str], /) -> Sequence[bytes | None]:

@@ -229,20 +229,14 @@ async def fetch(ports: Ports, request: Request, *, for_all: bool = False) -> tup
     if hit is not None:
         return hit, NEAR
     token = near.token()  # before anything is read, the held stamps among it
-    names = () if for_all else [get.key for get in request.needs.reads]
-    held = near.held(token, names)
+    held = () if for_all else near.held(token, [get.key for get in request.needs.reads])
     started_us = ports.clock.ticks_us()
     hit, verdict = await read(ports, request, held)
     # Perhaps it is the stamp held that is old; or the server was another one, and has older entries.
-    if any(held) and (verdict.cause is Cause.INVALIDATED or (hit is not None and not _are_held(near, token, names, held))):
+    if any(held) and (verdict.cause is Cause.INVALIDATED or (hit is not None and not token.is_unbroken())):
         hit, verdict = await read(one_call(ports, ports.clock.ticks_us() - started_us), request)
     fill(ports, near, token, request, hit, verdict)
     return hit, verdict
-
-
-def _are_held(near: Near, token: Any, names: Sequence[str], held: Sequence[bytes | None]) -> bool:
-    """Say whether what was held when a read began is held still."""
-    return all(then is None or then == now for then, now in zip(held, near.held(token, names), strict=True))
 
 
 async def fetch_for(ports: Ports, request: Request, look: Flight | None) -> tuple[Hit | None, Verdict]:

@@ -25,6 +25,10 @@ class Token(NamedTuple):
     moment: int
     at_s: float
 
+    def is_unbroken(self) -> bool:
+        """Say whether since then the generation has not ended, and not everything was pushed, as by who meets another run."""
+        return self.generation.bound_s != -inf and self.generation.pushes.are_known(self.moment)
+
 
 class NearAccess:
     """A tier for the flows. See `afresh.core.ports.Near`.

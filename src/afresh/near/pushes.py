@@ -42,7 +42,11 @@ class Pushes:
         """Begin the next moment."""
         self.moment += 1
 
+    def are_known(self, since: int) -> bool:
+        """Say whether it is known which names were noted after that moment."""
+        return since >= self._since
+
     def were_silent(self, names: Iterable[str], since: int) -> bool:
         """Say whether none of these was noted after that moment; False, too, where that is not known any more."""
         last = self._last
-        return since >= self._since and all(last.get(name, 0) <= since for name in names)
+        return self.are_known(since) and all(last.get(name, 0) <= since for name in names)
