@@ -241,11 +241,15 @@ OUT_OF_STACK = pytest.mark.filterwarnings("ignore:.*unclosed:pytest.PytestUnrais
 def test_recursion_is_as_deep_as_under_lru_cache_and_as_two_frames_a_level_are(cache):
     """Since Python 3.13 `lru_cache`, in C, takes none of a level's frames: see ADR 14."""
 
-    def deepest(decorate):
+    def counting(decorate):
         @decorate
-        def count(n, tried):  # by `tried`, so that no call meets what one that failed may have left for some seconds: its lease
+        def count(n, tried):  # by `tried`, so that each try begins anew
             return 0 if n == 0 else 1 + count(n - 1, tried)
 
+        return count
+
+    def deepest(decorate):
+        count = counting(decorate)
         low, high = 1, 2000
         while low < high:
             middle = (low + high + 1) // 2
@@ -256,9 +260,9 @@ def test_recursion_is_as_deep_as_under_lru_cache_and_as_two_frames_a_level_are(c
                 high = middle - 1
         return low
 
-    without, with_lru_cache, ours = deepest(lambda function: function), deepest(functools.lru_cache(maxsize=None)), deepest(cache.memoize())
-    print(f"recursion limit {sys.getrecursionlimit()}: {without} levels without a cache, lru_cache {with_lru_cache}, afresh {ours}")
-    assert ours >= min(with_lru_cache, without // 2) - 15, "two frames a level, and what the innermost call needs itself"
+    without, with_lru_cache = deepest(lambda function: function), deepest(functools.lru_cache(maxsize=None))
+    promised = min(with_lru_cache, without // 2) - 15  # two frames a level, and what the innermost call needs itself
+    assert _fresh_stack(functools.partial(counting(cache.memoize()), promised, promised)) == promised
 
 
 def _fresh_stack(call):
