@@ -117,17 +117,23 @@ class Renewals:
             self._signal, self._thread = signal, thread
 
     def _run(self, signal: threading.Event) -> None:
-        while True:
+        goes_on = True
+        while goes_on:
             signal.wait(self._pause_s())
             signal.clear()
-            due = self._due(signal)
-            if due is None:
-                return
-            try:
-                if due:
-                    run_now(renew(self._ports(), due))
-            except Exception as error:  # noqa: BLE001  whatever it was: there is more to renew in a while
-                self._events.suppressed("renew", error)
+            goes_on = self._renew_due(signal)
+
+    def _renew_due(self, signal: threading.Event) -> bool:
+        """Renew what is due; False to end the thread. When this returns, the thread holds nothing: it would keep alive what was dropped."""
+        due = self._due(signal)
+        if due is None:
+            return False
+        try:
+            if due:
+                run_now(renew(self._ports(), due))
+        except Exception as error:  # noqa: BLE001  whatever it was: there is more to renew in a while
+            self._events.suppressed("renew", error)
+        return True
 
     def _pause_s(self) -> float:
         """Return how long to sleep. A thread that has nothing to do lingers for a while: the next computation may begin soon."""

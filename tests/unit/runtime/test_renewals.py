@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 import pytest
 
@@ -190,3 +191,18 @@ def test_what_lapses_sooner_is_renewed_sooner() -> None:
     assert renewals.stop(short) is True
     assert renewals.stop(short) is False
     renewals.close()
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_claim_that_is_dropped_without_a_word_is_renewed_no_more_though_it_once_was() -> None:
+    world = Scripted()
+    renewals = Renewals(lambda: world.ports, world.ports.events)
+    claim = a_claim(world)
+    renewals.start(claim)
+    wait_until(lambda: renewed(world), 20, "the lease to be renewed")
+
+    dropped = weakref.ref(claim)
+    del claim
+
+    wait_until(lambda: dropped() is None, 5, "nothing to hold the claim")
+    wait_until(lambda: not renewing(), 20, "the thread to end")
