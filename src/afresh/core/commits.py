@@ -112,10 +112,11 @@ class Claim:
         return ()
 
     def let_go(self) -> None:
-        """Leave the lease's end to others, unless it has ended."""
+        """Leave the lease's end to others, unless it has ended. It is ours no more: nothing is stored under it, nor is it renewed."""
         lost, self.lost = self.lost, None
         if lost is not None and self.mark is not None:
             lost.append(Abandon(self.request.names.lease, self.mark))
+            self.mark = None
 
     def __del__(self) -> None:
         if hasattr(self, "lost"):  # else somebody was torn from making it

@@ -201,12 +201,13 @@ def start_compute(engine: Engine, claims: Sequence[Claim], *, is_task: bool) -> 
 
 
 def end_compute(engine: Engine, claims: Sequence[Claim]) -> None:
-    """End what `start_compute` began."""
+    """End what `start_compute` began. Renewing first: who is interrupted in here may be kept, with the claim, by a task's traceback."""
+    for claim in claims:
+        engine.renewals.stop(claim)
     end_capture(claims)
     for claim in reversed(claims):
         if claim.flight is not None:
             claim.flight.end_compute()
-        engine.renewals.stop(claim)
 
 
 def unless_closed(engine: Engine, claims: Sequence[Claim], compute: Callable[[], Any]) -> Any:

@@ -206,3 +206,20 @@ def test_a_claim_that_is_dropped_without_a_word_is_renewed_no_more_though_it_onc
 
     wait_until(lambda: dropped() is None, 5, "nothing to hold the claim")
     wait_until(lambda: not renewing(), 20, "the thread to end")
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_claim_that_was_let_go_is_renewed_no_more_though_something_keeps_it() -> None:
+    world = Scripted()
+    renewals = Renewals(lambda: world.ports, world.ports.events)
+    kept, other = a_claim(world), a_claim(world, "f:f:2")
+    kept.lost = world.ports.lost
+    for claim in (kept, other):
+        renewals.start(claim)
+
+    kept.let_go()
+
+    wait_until(lambda: len(renewed(world)) >= 2, 20, "the other to be renewed")
+    assert set(renewed(world)) == {other.request.names.lease}
+    assert world.ports.take_lost() == [ops.Abandon(kept.request.names.lease, b"ours")]
+    renewals.close()
