@@ -35,7 +35,8 @@ class Way:
     Attributes:
         delay_s: how long each piece is late, in seconds.
         dribble_s: the pause after each byte, in seconds; 0 sends pieces whole.
-        drops: pieces vanish and their connection stays open, as if the network had lost every copy.
+        drops: pieces vanish and their connection stays open, as if the network had lost every copy. TCP brings nothing that lies
+            behind a gap: this way of a connection that a piece was lost of stays silent, healed or not.
         script: what arrives instead of a piece; None resets its connection. A piece is what one read returned, up to 64 KiB.
         pieces: how many came this way.
         harmed: how many of them met a fault.
@@ -72,22 +73,27 @@ class Way:
         with self._changed:
             self._changed.notify_all()
 
+    def lose(self) -> None:
+        """Bring a piece nowhere."""
+        self.pieces += 1
+        self.harmed += 1
+
     def carry(self, piece: bytes, sink: socket.socket, is_over: Callable[[], bool]) -> bool:
         """Bring a piece to the other end, or what the faults leave of it. False if its connection is to be reset."""
         self.pieces += 1
-        script, drops = self.script, self.drops
+        script = self.script
         if self._holds:
             self.harmed += 1
             with self._changed:
                 self._changed.wait_for(lambda: is_over() or not self._holds)
-        elif script or drops or self.delay_s or self.dribble_s:
+        elif script or self.delay_s or self.dribble_s:
             self.harmed += 1
         if script is not None:
             changed = script(piece)
             if changed is None:
                 return False
             piece = changed
-        if drops or is_over():
+        if is_over():
             return True
         time.sleep(self.delay_s)
         self._send(piece, sink)
@@ -205,9 +211,13 @@ class FaultProxy:
         return server
 
     def _pass_on(self, link: _Link, source: socket.socket, sink: socket.socket, way: Way) -> None:
+        has_gap = False
         with suppress(OSError):
             while piece := source.recv(_PIECE_BYTES):
-                if not way.carry(piece, sink, lambda: link.is_over):
+                has_gap = has_gap or way.drops
+                if has_gap:
+                    way.lose()
+                elif not way.carry(piece, sink, lambda: link.is_over):
                     link.end(resets=True)
                     break
         if link.leave(sink):
