@@ -37,6 +37,16 @@ class Wire:
             self._reader.feed(self._connection.recv(65536))
         return reply
 
+    def large(self, size: int, *command: str | bytes | int) -> memoryview:
+        """Return the reply to one: bytes, of which the number is known beforehand. They are received to where they stay."""
+        self._connection.sendall(pack_command(command))  # type: ignore[arg-type]  # its stub knows one word only
+        head = len(b"$%d\r\n" % size)
+        whole = memoryview(bytearray(head + size + len(b"\r\n")))
+        received = 0
+        while received < len(whole):
+            received += self._connection.recv_into(whole[received:])
+        return whole[head : head + size]
+
 
 @contextmanager
 def open_wire(run: Run) -> Iterator[Wire]:

@@ -72,9 +72,10 @@ def writing(run: Run, wire: Wire, cache: Cache, by_hand: redis.Redis) -> Compari
 def large(run: Run, wire: Wire, cache: Cache, size: str, value: bytes, aim: float) -> Comparison:
     """Compare reads of a large value."""
     cache.set("large", value)
-    wire.one("SET", "large", ormsgpack.packb(value))
+    packed = ormsgpack.packb(value)
+    wire.one("SET", "large", packed)
     operations = {
-        "floor: GET": lambda: ormsgpack.unpackb(wire.one("GET", "large")),
+        "floor: GET, the size known": lambda: ormsgpack.unpackb(wire.large(len(packed), "GET", "large")),
         "afresh: cache.get": lambda: cache.get("large"),
     } | {name: peer.get for name, peer in clients(run, value, ormsgpack.packb, ormsgpack.unpackb).items() if name != OURS}
     return compare(run, f"get: {size} of bytes, a hit", hits(run, value, operations), aims={"afresh: cache.get": aim})

@@ -32,6 +32,7 @@ BUDGET_S = 0.25
 PROMPT_S = 4 * BUDGET_S
 ERRORS = [KeyboardInterrupt, MemoryError]  # asyncio lets the first pass, and keeps the second
 KEYS = [f"t-interrupted:v:{{{at}}}" for at in range(2)]
+LARGE_KEY, LARGE = "t-interrupted:v:{large}", b"large" * 40_000
 # What runs when nobody calls.
 BEHIND = {"_sweep", "_judge", "close", "connection_lost", "_end_all", "_stop_sweeping"}
 
@@ -74,6 +75,7 @@ class Interruption:
 def stocked(valkey: Server) -> Server:
     for key in KEYS:
         valkey.command("SET", key, key, "PX", 600_000)
+    valkey.command("SET", LARGE_KEY, LARGE, "PX", 600_000)
     return valkey
 
 
@@ -168,6 +170,7 @@ def test_an_interruption_at_any_line_gives_no_thread_anothers_value(stocked: Ser
             for key in KEYS:
                 assert ask(Get(key), (Get(key),)) == 2 * [key.encode()]
                 assert run_now(store.flight([Get(key)])) == [key.encode()]
+            assert ask(Get(LARGE_KEY), (Get(KEYS[0]),)) == [LARGE, KEYS[0].encode()]
         for key in KEYS:
             assert ask(Get(key), ()) == [key.encode()]
             assert run_now(store.flight([Get(key)])) == [key.encode()]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from io import BytesIO
 from os import write
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["Line"]
 
 _READ_BYTES = 65536
+# What larger ones begin with is no reason to make room for all of it.
+_LARGEST_BYTES = 2**29
+_BULK = re.compile(rb"\$(\d{1,10})\r\n")
+_EMPTY_BULK = b"$0\r\n"
+_CLOSED = "the server closed the connection"
+_NO_SERVER = "what answers is no Redis or Valkey"
 R = TypeVar("R")
 
 
@@ -42,7 +49,19 @@ class Line:
         known: the connection as the server knows it.
     """
 
-    __slots__ = ("__weakref__", "_address", "_budget_s", "_connection", "_deadline", "_file", "_peer", "_reader", "_socket", "known")
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "_budget_s",
+        "_connection",
+        "_deadline",
+        "_file",
+        "_is_hurried",
+        "_peer",
+        "_reader",
+        "_socket",
+        "known",
+    )
 
     def __init__(self, address: Address, budget_s: float, peer: Peer) -> None:
         self._address = address
@@ -54,6 +73,7 @@ class Line:
         self._socket: socket.socket | None = None
         self._file = -1
         self._reader = Reader()
+        self._is_hurried = False
 
     @property
     def is_open(self) -> bool:
@@ -72,6 +92,7 @@ class Line:
         try:
             self._socket = socket_of(self._connection)
             self._socket.settimeout(self._budget_s)
+            self._reader, self._is_hurried = Reader(), False
             self._file = -1 if self._address.scheme == "rediss" else self._socket.fileno()
             self.known = self._talk(self._peer.meet(self._address.options), began)
         except BaseException as error:
@@ -128,37 +149,68 @@ class Line:
         except BlockingIOError:
             sent = 0
         if sent < len(packed):
-            self._within(deadline, lambda connected: connected.sendall(memoryview(packed)[sent:]))
-        assert self._socket is not None
-        data = self._receive_more(deadline) if spent_s else self._socket.recv(_READ_BYTES)
-        replies: list[Any] = []
-        gets, feed = self._reader.gets, self._reader.feed
+            self._hurried(deadline).sendall(memoryview(packed)[sent:])
+        connected = self._hurried(deadline) if spent_s else self._socket
+        assert connected is not None
         try:
-            while True:
-                if not data:
-                    msg = "the server closed the connection"
-                    raise ConnectionError(msg)
-                feed(data)
-                while (reply := gets()) is not False:
-                    replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
-                if len(replies) >= count:
-                    return replies
-                data = self._receive_more(deadline)
+            data = connected.recv(_READ_BYTES)
+            replies = self._replies_in(data)
+            if len(replies) != count:
+                self._complete(replies, count, data, deadline)
         except ProtocolError as error:
-            msg = "what answers is no Redis or Valkey"
-            raise ConnectionError(msg) from error
+            raise ConnectionError(_NO_SERVER) from error
+        if self._is_hurried:
+            self._is_hurried = False
+            connected.settimeout(self._budget_s)
+        return replies
 
-    def _receive_more(self, deadline: float) -> bytes:
-        return self._within(deadline, lambda connected: connected.recv(_READ_BYTES))
+    def _replies_in(self, data: bytes) -> list[Any]:
+        """Return those that are complete with this piece."""
+        if not data:
+            raise ConnectionError(_CLOSED)
+        self._reader.feed(data)
+        gets, replies = self._reader.gets, []
+        while (reply := gets()) is not False:
+            replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
+        return replies
 
-    def _within(self, deadline: float, do: Callable[[socket.socket], R]) -> R:
-        """Do something with the socket in the time that is left."""
+    def _complete(self, replies: list[Any], count: int, begun: bytes, deadline: float) -> None:
+        """Receive the replies that the first piece had not."""
+        large = None if replies else self._receive_large(begun, deadline)
+        while len(replies) < count:
+            replies += self._replies_in(self._hurried(deadline).recv(_READ_BYTES))
+        if large is not None:
+            replies[0] = large
+        if len(replies) > count:  # whose they are nobody knows, nor what else will come
+            raise ConnectionError(_NO_SERVER)
+
+    def _receive_large(self, begun: bytes, deadline: float) -> bytes | None:
+        """Receive the rest of a large reply to where it stays, and have the reader take it for an empty one; None if it is none such.
+
+        The reader would copy it twice.
+        """
+        found = _BULK.match(begun)
+        size = int(found[1]) if found else 0
+        if found is None or not _READ_BYTES <= size <= _LARGEST_BYTES or len(begun) - found.end() >= size:
+            return None
+        whole = BytesIO(bytes(size))  # nobody else has these: nothing is copied until `getvalue` returns them
+        at = whole.write(memoryview(begun)[found.end() :])
+        with whole.getbuffer() as space:
+            while at < size:
+                received = self._hurried(deadline).recv_into(space[at:])
+                if not received:
+                    raise ConnectionError(_CLOSED)
+                at += received
+        self._reader = Reader()
+        self._reader.feed(_EMPTY_BULK)
+        return whole.getvalue()
+
+    def _hurried(self, deadline: float) -> socket.socket:
+        """Return the socket, which waits no longer than is left."""
         assert self._socket is not None
         left = deadline - monotonic()
         if left <= 0:
             raise TimeoutError
+        self._is_hurried = True
         self._socket.settimeout(left)
-        try:
-            return do(self._socket)
-        finally:
-            self._socket.settimeout(self._budget_s)
+        return self._socket
