@@ -113,7 +113,7 @@ class Recurrence(_Handle, Generic[R]):
         engine, table = self._engine, self._table
         if (captured := capturing(engine.namespace)) is not None:
             run_now(attend(engine.sync_ports(), table.needs.tags, captured))
-        found = self._known_without_io(n) or engine.hits.row(table, n)
+        found = self._known_without_io(n) or engine.hits.row(table, n) or engine.sync_ports()
         if isinstance(found, Ports):
             found = run_now(tables.obtain(found, table, n))
         value: R = found.value if isinstance(found, Row) else self._grow(engine.sync_ports(), n, found)

@@ -599,11 +599,11 @@ def test_threads_share_connections_and_a_closed_cache_has_none(valkey: Server, n
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(cache._engine.stores._sync._pool._idle) <= 8
+    assert len(cache._engine.stores._sync._pool.idle) <= 8
 
     cache.close()
 
-    assert cache._engine.stores._sync is None or cache._engine.stores._sync._pool._idle == []
+    assert cache._engine.stores._sync is None or cache._engine.stores._sync._pool.idle == []
 
 
 async def test_a_batch_cancelled_as_it_ends_leaves_nobody_waiting(proxy: FaultProxy, namespace: str) -> None:

@@ -18,8 +18,8 @@ from afresh import Cache
 from tests.support.servers import Server
 
 # Without those of the event loop, which differ from Python to Python.
-MOST_OF_A_TASK, TASKS = {"get": 61, "call": 75}, 50
-MOST = {"get": 61, "call": 77, "row": 72, "set": 91, "get_many, each of 100": 8}
+MOST_OF_A_TASK, TASKS = {"get": 47, "call": 63}, 50
+MOST = {"get": 47, "call": 67, "row": 70, "set": 90, "get_many, each of 100": 6}
 
 
 def calls_of(operation: Callable[[], object]) -> int:

@@ -36,9 +36,10 @@ class CodecValues:
         max_bytes: the largest payload that is stored, and that compressed bytes may grow to.
         dictionaries: of the function whose values these are.
         schema: the codec's fingerprint of its type.
+        plain: the codec byte of payloads that need nothing but to be decoded, -1 if there are none, and what decodes.
     """
 
-    __slots__ = ("_untreated", "codec", "dictionaries", "max_bytes", "schema", "signer")
+    __slots__ = ("codec", "dictionaries", "max_bytes", "plain", "schema", "signer")
 
     def __init__(
         self, codec: Codec, signer: Signer | None = None, max_bytes: int = MAX_VALUE_BYTES, dictionaries: Dictionaries | None = None
@@ -48,17 +49,11 @@ class CodecValues:
         self.max_bytes = max_bytes
         self.dictionaries = dictionaries
         self.schema = codec.schema
-        # The codec byte of payloads that the codec decodes as they are; -1: there are none.
-        self._untreated = codec.codec_id if signer is None else -1
+        self.plain = (codec.codec_id if signer is None else -1), codec.decode
 
     def with_dictionaries(self, dictionaries: Dictionaries) -> CodecValues:
         """Return the same for the values of one function."""
         return CodecValues(self.codec, self.signer, self.max_bytes, dictionaries)
-
-    @property
-    def plain(self) -> tuple[int, Callable[[bytes | memoryview], object]]:
-        """The codec byte of payloads that need nothing but to be decoded, and what does it; -1: there are none."""
-        return self._untreated, self.codec.decode
 
     @property
     def _has_digits(self) -> bool:
@@ -110,23 +105,36 @@ class CodecValues:
             UndecodablePayload: for what the codec does not decode, whatever it raised, what was written under other options, and what is
                 not signed by us where it must be.
         """
-        if entry.codec == self._untreated and not entry.flags & _TREATED:
-            return self._decoded(entry.payload)
-        payload: bytes | memoryview = entry.payload
+        codec, decode = self.plain
+        if entry.codec == codec and not entry.flags & _TREATED:
+            payload = entry.payload
+        elif entry.codec == INTEGER and self._has_digits and not entry.flags & Flag.SIGNED:
+            return decode_int(entry.payload)
+        else:
+            payload = self._treated(key, entry)
+        try:
+            return decode(payload)
+        except UndecodablePayload:
+            raise
+        except Exception as error:
+            msg = f"{type(self.codec).__name__} raised {type(error).__name__}"
+            raise UndecodablePayload(msg) from error
+
+    def _treated(self, key: str, entry: Entry) -> bytes | memoryview:
+        """Return what the codec made, of a payload that was signed or compressed after that."""
+        payload = entry.payload
         signer = self.signer
         if (signer is not None) != bool(entry.flags & Flag.SIGNED):
             msg = "the entry was written with another codec"
             raise UndecodablePayload(msg)
         if signer is not None:
             payload = signer.open(key.encode("utf-8", "surrogatepass"), _lasting(entry.prefix), payload)
-        elif entry.codec == INTEGER and self._has_digits:
-            return decode_int(payload)
         if entry.codec != self.codec.codec_id:
             msg = f"the entry was written with codec {entry.codec}, not {self.codec.codec_id}"
             raise UndecodablePayload(msg)
         if entry.flags & Flag.COMPRESSED:
             payload = self._decompressed(entry.dictionary, payload)
-        return self._decoded(payload)
+        return payload
 
     def _decompressed(self, number: int, payload: bytes | memoryview) -> bytes:
         if not number:
@@ -135,15 +143,6 @@ class CodecValues:
             msg = f"the entry was compressed with dictionary {number} of another function"
             raise UndecodablePayload(msg)
         return self.dictionaries.decompress(number, payload, self.max_bytes)
-
-    def _decoded(self, payload: bytes | memoryview) -> object:
-        try:
-            return self.codec.decode(payload)
-        except UndecodablePayload:
-            raise
-        except Exception as error:
-            msg = f"{type(self.codec).__name__} raised {type(error).__name__}"
-            raise UndecodablePayload(msg) from error
 
 
 def _lasting(prefix: bytes) -> bytes:

@@ -18,16 +18,15 @@ from math import inf, log
 from typing import NamedTuple
 
 from afresh.core.envelope import (
+    CODEC_SHIFT,
     FOR_EVER,
     HEADER_BYTES,
     LARGE_BYTES,
-    SCHEMA_AT,
+    PLAIN,
     SEEN_BYTES,
-    TIMES,
     Entry,
     Flag,
     has_tags,
-    pack_prefix,
     parse,
 )
 from afresh.core.stamps import Needs, dirty_until_ms
@@ -40,12 +39,12 @@ __all__ = [
     "fresh_for_ms",
     "is_kept",
     "near_for_ms",
+    "plain_payload",
     "plain_payloads",
     "plainly_fresh",
     "undeclared",
 ]
 
-_TIMES_AT = 8
 # An early refresh takes place in the last such part of the ttl.
 _EARLY = 10
 
@@ -121,27 +120,38 @@ def plainly_fresh(raw: object, vector: bytes | None, needs: Needs, schema: int, 
     return entry if created_ms <= now_ms and (until_ms - now_ms) * _EARLY > until_ms - created_ms else None
 
 
+def plain_payload(raw: object, vector: bytes | None, needs: Needs, schema: int, codec: int, now_ms: int) -> bytes | memoryview | None:
+    """Return the payload of the entry that `plainly_fresh` would return, if it was made by this codec alone; else None.
+
+    What it compares is the same, without parsing: all but times and cost of such an entry is known beforehand.
+    """
+    if raw.__class__ is not bytes or codec < 0 or (size := len(raw)) < HEADER_BYTES:
+        return None
+    head, created_ms, until_ms, found_schema = PLAIN.unpack_from(raw)
+    offset = needs.offset
+    if head != needs.head + (codec << CODEC_SHIFT) or found_schema != schema or raw[HEADER_BYTES:offset] != vector:
+        return None
+    if created_ms > now_ms or (until_ms - now_ms) * _EARLY <= until_ms - created_ms:
+        return None
+    return raw[offset:] if size < LARGE_BYTES else memoryview(raw)[offset:]
+
+
 def plain_payloads(
     raws: Sequence[object], vector: bytes | None, needs: Needs, *, schema: int, codec: int, now_ms: int
 ) -> list[bytes | None]:
-    """Return the payloads of the entries that `plainly_fresh` would return, if they are small and made by this codec alone; else None.
-
-    What it compares is the same, without parsing: all but times and cost of such entries is known beforehand. A call for each of many
-    entries would take longer than all else that is done with them.
-    """
+    """Do what `plain_payload` does, for many small entries. A call for each would take longer than all else that is done with them."""
     if vector is None or codec < 0:
         return [None] * len(raws)
-    tags = len(needs.tags) - needs.implicit
-    prefix = pack_prefix(vector, flags=needs.flags, codec=codec, tags=tags, created_ms=0, fresh_until_ms=0, cost_us=0, schema=schema)
-    head, tail, offset, times = prefix[:_TIMES_AT], prefix[SCHEMA_AT:], len(prefix), TIMES.unpack_from
+    head, offset, told = needs.head + (codec << CODEC_SHIFT), needs.offset, PLAIN.unpack_from
     return [
         raw[offset:]
         if raw.__class__ is bytes
-        and raw[SCHEMA_AT:offset] == tail
-        and raw[:_TIMES_AT] == head
-        and len(raw) < LARGE_BYTES
-        and (span := times(raw))[0] <= now_ms
-        and (span[1] - now_ms) * _EARLY > span[1] - span[0]
+        and HEADER_BYTES <= len(raw) < LARGE_BYTES
+        and raw[HEADER_BYTES:offset] == vector
+        and (plain := told(raw))[0] == head
+        and plain[3] == schema
+        and plain[1] <= now_ms
+        and (plain[2] - now_ms) * _EARLY > plain[2] - plain[1]
         else None
         for raw in raws
     ]

@@ -28,26 +28,28 @@ import struct
 from typing import Final, NamedTuple
 
 __all__ = [
+    "CODEC_SHIFT",
     "FOR_EVER",
     "HEADER_BYTES",
     "LARGE_BYTES",
     "MAX_TAGS",
-    "SCHEMA_AT",
+    "PLAIN",
     "SEEN_BYTES",
-    "TIMES",
     "Entry",
     "Flag",
     "entry_in",
     "has_tags",
+    "head_of",
     "pack_prefix",
     "parse",
     "was_set_since",
 ]
 
 _HEADER = struct.Struct("<3sBBBHQQII")
-# Created, and fresh until; the schema comes after them and the cost.
-TIMES: Final = struct.Struct("<8xQQ")
-SCHEMA_AT: Final = 28
+# What a plain entry is told by: all before its times as one number, created, fresh until, schema.
+PLAIN: Final = struct.Struct("<QQQ4xI")
+# Where the codec is in that number.
+CODEC_SHIFT: Final = 32
 # The magic, and the version known here.
 _BEGINNING: Final = b"\xaf\xfe\x01"
 HEADER_BYTES: Final = _HEADER.size
@@ -128,6 +130,11 @@ def entry_in(raw: bytes | None) -> bytes | None:
 def has_tags(raw: bytes) -> bool:
     """Say whether these bytes, if they are an entry, depend on tags: `parse` without the work."""
     return len(raw) > _TAGS_AT and raw[_TAGS_AT] > 0
+
+
+def head_of(flags: int, tags: int) -> int:
+    """Return the number that an entry begins with (see `PLAIN`) that is not compressed, and whose codec is 0."""
+    return int.from_bytes(_BEGINNING, "little") | flags << 24 | tags << 40
 
 
 def pack_prefix(

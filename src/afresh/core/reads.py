@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from afresh.core.budget import one_call
-from afresh.core.decide import Cause, State, Verdict, classify, near_for_ms, plainly_fresh, undeclared
+from afresh.core.decide import Cause, State, Verdict, classify, near_for_ms, plain_payload, plainly_fresh, undeclared
 from afresh.core.dictionaries import fetch_dictionary
 from afresh.core.envelope import Entry, Flag
 from afresh.core.keys import Names, Namespace
@@ -154,9 +154,15 @@ def plain_hit(request: Request, replies: Sequence[object], now_ms: int) -> Hit |
         replies: to GETs of the entry and of all stamps that the request needs.
         now_ms: the server's time.
     """
-    raw, *stamps = replies
-    needs = request.needs
-    entry = plainly_fresh(raw, needs.vector(stamps), needs, request.values.schema, now_ms)
+    raw, needs, values = replies[0], request.needs, request.values
+    vector, schema, (codec, decode) = needs.vector(replies[1:]), values.schema, values.plain
+    payload = plain_payload(raw, vector, needs, schema, codec, now_ms)
+    if payload is not None:
+        try:
+            return Hit(decode(payload))
+        except Exception:  # noqa: BLE001  whatever a codec raises is told by the flow
+            return None
+    entry = plainly_fresh(raw, vector, needs, schema, now_ms)
     if entry is None or entry.flags & Flag.NEGATIVE:
         return None
     try:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from afresh.core.envelope import HEADER_BYTES, MAX_TAGS, Entry, Flag
+from afresh.core.envelope import HEADER_BYTES, MAX_TAGS, Entry, Flag, head_of
 from afresh.core.keys import Namespace, Tag
 from afresh.core.ops import Get, Stamp
 
@@ -72,6 +72,8 @@ class Needs(NamedTuple):
         tags: all of them.
         reads: what reads their stamps.
         hashes: what stands before each stamp in a vector.
+        head: what entries begin with that depend on these alone: see `head_of`.
+        offset: where their payload begins.
     """
 
     flags: int
@@ -79,6 +81,8 @@ class Needs(NamedTuple):
     tags: tuple[Tag, ...]
     reads: tuple[Get, ...]
     hashes: tuple[bytes, ...]
+    head: int
+    offset: int
 
     @property
     def function(self) -> bytes | None:
@@ -87,6 +91,9 @@ class Needs(NamedTuple):
 
     def vector(self, stamps: Sequence[object]) -> bytes | None:
         """Return the vector of these stamps, in the order of `tags`; None if one is missing or marked."""
+        if len(stamps) == 1 == self.implicit:  # all that an application's key needs
+            (stamp,) = stamps
+            return stamp if stamp.__class__ is bytes and len(stamp) == STAMP_BYTES else None
         parts: list[bytes] = []
         for hashed, stamp in zip(self.hashes, stamps, strict=True):
             if stamp.__class__ is not bytes or len(stamp) != STAMP_BYTES:
@@ -156,7 +163,8 @@ def needs_of(namespace: Namespace | None, function: Tag | None = None, tags: Ite
     every = (*implicit, *(tag for tag in declared if tag not in implicit))
     flags = (Flag.NAMESPACE if namespace else 0) | (Flag.FUNCTION if function else 0)
     hashes = (b"",) * len(implicit) + tuple(tag.hash for tag in every[len(implicit) :])
-    return Needs(flags, len(implicit), every, tuple(Get(tag.key) for tag in every), hashes)
+    head, offset = head_of(flags, len(every) - len(implicit)), HEADER_BYTES + STAMP_BYTES * len(every) + sum(map(len, hashes))
+    return Needs(flags, len(implicit), every, tuple(Get(tag.key) for tag in every), hashes, head, offset)
 
 
 NOTHING: Final = needs_of(None)

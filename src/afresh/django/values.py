@@ -8,7 +8,6 @@ exactly this key; anything else is undecodable, which is a miss.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from django.conf import settings
@@ -57,12 +56,8 @@ class DjangoValues:
 
     def __init__(self) -> None:
         self._plain = CodecValues(_PlainCodec(), max_bytes=_MAX_BYTES)
+        self.plain = self._plain.plain
         self._pickled: tuple[list[object], CodecValues] | None = None
-
-    @property
-    def plain(self) -> tuple[int, Callable[[bytes | memoryview], object]]:
-        """What decodes plain data: see `afresh.core.ports.Values`."""
-        return self._plain.plain
 
     def encode(self, value: object, /) -> Encoded:
         """Return the payload: digits of an integer, msgpack, or a pickle to be signed.

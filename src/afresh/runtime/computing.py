@@ -37,10 +37,10 @@ class Threads:
 
     def begin(self, request: Request) -> Hit | Claim | Behind:
         """Return the value, or the duty to compute it: here and now, then `commit` or `abandon`; or `behind`."""
-        ports = self._engine.hits.look(request)
-        if isinstance(ports, Hit):
-            return ports
-        captured = capturing(request.namespace)
+        found = self._engine.hits.look(request)
+        if isinstance(found, Hit):
+            return found
+        ports, captured = found or self._engine.sync_ports(), capturing(request.namespace)
         got = run_now(obtain(ports, request) if captured is None else obtain_into(ports, request, captured))
         return _begun(self._engine, got, request, is_task=False)
 
@@ -114,10 +114,10 @@ class Tasks:
 
     async def begin(self, request: Request) -> Hit | Claim | Behind:
         """See `Threads.begin`."""
-        ports = await self._engine.task_hits.look(request)
-        if isinstance(ports, Hit):
-            return ports
-        captured = capturing(request.namespace)
+        found = await self._engine.task_hits.look(request)
+        if isinstance(found, Hit):
+            return found
+        ports, captured = found or self._engine.async_ports(), capturing(request.namespace)
         got = await (obtain(ports, request) if captured is None else obtain_into(ports, request, captured))
         return _begun(self._engine, got, request, is_task=True)
 

@@ -88,12 +88,12 @@ class Engine:
         self._opening = threading.RLock()  # re-entrant: see FlightTable
         self._lost: deque[Op] = deque()
         self.flights = self._table = FlightTable()
-        self.hits, self.task_hits = Hits(self), TaskHits(self)
         self.turns = TurnTable()
         self.codecs = codecs
         self.values = codecs.values()
         self.tallies = Tallies()
         self.counters = Counters(self.tallies)
+        self.hits, self.task_hits = Hits(self), TaskHits(self)
         self.near = _tier(near, namespace) if near is not None else None
         self.listener: Listener | None = None
         self.renewals = Renewals(self.sync_ports, self.counters)

@@ -19,7 +19,7 @@ from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request, plain_hit
 from afresh.core.table import Row, Table, row_in, row_read
 from afresh.errors import StoreError
-from afresh.runtime.surroundings import SURROUNDINGS
+from afresh.runtime.surroundings import DISABLED, ENVIRONMENT, SURROUNDINGS
 
 if TYPE_CHECKING:
     from afresh.runtime.engine import Engine
@@ -34,21 +34,24 @@ class Hits:
         engine: whose entries these are.
     """
 
-    __slots__ = ("_engine", "_flights")
+    __slots__ = ("_engine", "_flights", "_tallies")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._tallies = engine.tallies
         self._flights = engine.flights
 
-    def find(self, request: Request) -> Hit | Ports:
-        """Return the hit, counted; or the ports for the flow that is to find out. Those have been told the replies, if it came to that.
+    def find(self, request: Request) -> Hit | Ports | None:
+        """Return the hit, counted; or what the flow is to find out with: ports that have been told the replies, or None for any ports.
 
         Cost: 1 round trip, or none.
         """
-        ports = self._engine.threads or self._engine.sync_ports()
+        ports = self._engine.threads
+        if ports is None or SURROUNDINGS.get() is not None or DISABLED in ENVIRONMENT or ports.withheld or (ports.near and request.near):
+            return None
         ask = ports.ask
-        if ask is None or SURROUNDINGS.get() is not None or ports.withheld or (ports.near and request.near):
-            return ports
+        if ask is None:
+            return None
         get: Get = tuple.__new__(Get, (request.names.value,))  # what Get(...) does besides takes as long again
         reads, began_ns = request.needs.reads, perf_counter_ns()
         try:
@@ -56,37 +59,39 @@ class Hits:
         except StoreError as error:
             return told(ports, (get, *reads), error, (perf_counter_ns() - began_ns) // 1000)
         if replies is None:
-            return ports
+            return None
         hit = plain_hit(request, replies, ports.clock.now_ms())
         if hit is None:
             return told(ports, (get, *reads), replies, (perf_counter_ns() - began_ns) // 1000)
-        ports.events.hit(request.owner)
+        self._tallies.known[request.owner].hits += 1
         return hit
 
-    def row(self, table: Table, n: int) -> Row | Ports:
+    def row(self, table: Table, n: int) -> Row | Ports | None:
         """Do what `find` does, for a row of a memo table."""
-        ports = self._engine.threads or self._engine.sync_ports()
+        ports = self._engine.threads
+        if ports is None or SURROUNDINGS.get() is not None or DISABLED in ENVIRONMENT or ports.withheld:
+            return None
         ask = ports.ask
-        if ask is None or SURROUNDINGS.get() is not None or ports.withheld:
-            return ports
+        if ask is None:
+            return None
         read, reads, began_ns = row_read(table, n), table.needs.reads, perf_counter_ns()
         try:
             replies = ask(read, reads)
         except StoreError as error:
             return told(ports, (read, *reads), error, (perf_counter_ns() - began_ns) // 1000)
         if replies is None:
-            return ports
+            return None
         found = row_in(table, replies)
         if not isinstance(found, Row):
             return told(ports, (read, *reads), replies, (perf_counter_ns() - began_ns) // 1000)
-        ports.events.hit(table.owner)
+        self._tallies.known[table.owner].hits += 1
         return found
 
-    def look(self, request: Request) -> Hit | Ports:
+    def look(self, request: Request) -> Hit | Ports | None:
         """Do what `find` does, unless others compute the value or look for it: the flow knows whether to join them."""
         name, flights = request.names.value, self._flights
         if not flights.alone.start(name):
-            return self._engine.sync_ports()
+            return None
         try:
             found = self.find(request)
         except BaseException:
@@ -104,22 +109,25 @@ class TaskHits:
         engine: whose entries these are.
     """
 
-    __slots__ = ("_engine",)
+    __slots__ = ("_engine", "_tallies")
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._tallies = engine.tallies
 
-    async def find(self, request: Request) -> Hit | Ports:
+    async def find(self, request: Request) -> Hit | Ports | None:
         """See `Hits.find`."""
-        ports = self._engine.tasks or self._engine.async_ports()
+        ports = self._engine.tasks
+        if ports is None or SURROUNDINGS.get() is not None or DISABLED in ENVIRONMENT or ports.withheld or (ports.near and request.near):
+            return None
         store = ports.asks_soon
-        if store is None or SURROUNDINGS.get() is not None or ports.withheld or (ports.near and request.near):
-            return ports
+        if store is None:
+            return None
         get: Get = tuple.__new__(Get, (request.names.value,))  # as in `Hits.find`
         reads, began_ns = request.needs.reads, perf_counter_ns()
         soon = store.ask_soon(get, reads)
         if soon is None:
-            return ports
+            return None
         replies: list[object] | StoreError | None
         try:
             replies = await soon
@@ -130,12 +138,12 @@ class TaskHits:
         else:
             hit = plain_hit(request, replies, ports.clock.now_ms())
             if hit is not None:
-                ports.events.hit(request.owner)
+                self._tallies.known[request.owner].hits += 1
                 return hit
         return told(ports, (get, *reads), replies, (perf_counter_ns() - began_ns) // 1000)
 
-    async def look(self, request: Request) -> Hit | Ports:
+    async def look(self, request: Request) -> Hit | Ports | None:
         """See `Hits.look`. However many tasks read a key at once, that is one command: they need not be counted."""
         if self._engine.flights.alone.is_joined(request.names.value):
-            return self._engine.async_ports()
+            return None
         return await self.find(request)

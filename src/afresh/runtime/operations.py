@@ -72,18 +72,18 @@ async def get(ports: Ports, request: Request, default: Any, kind: Any = None) ->
 
 def get_now(engine: Engine, request: Request, default: Any, kind: Any = None) -> Any:
     """Do what `get` does, for a thread: without a flow, if it is a hit like most."""
-    if bypassed():
-        return default
-    found = engine.hits.find(request) if kind is None else engine.sync_ports()
-    return found.value if isinstance(found, Hit) else run_now(get(found, request, default, kind))
+    found = engine.hits.find(request) if kind is None else None
+    if isinstance(found, Hit):
+        return found.value
+    return default if bypassed() else run_now(get(found or engine.sync_ports(), request, default, kind))
 
 
 async def get_soon(engine: Engine, request: Request, default: Any, kind: Any = None) -> Any:
     """Do what `get_now` does, for a task."""
-    if bypassed():
-        return default
-    found = await engine.task_hits.find(request) if kind is None else engine.async_ports()
-    return found.value if isinstance(found, Hit) else await get(found, request, default, kind)
+    found = await engine.task_hits.find(request) if kind is None else None
+    if isinstance(found, Hit):
+        return found.value
+    return default if bypassed() else await get(found or engine.async_ports(), request, default, kind)
 
 
 async def get_many(ports: Ports, wanted: Alike | list[Request], default: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -47,23 +48,19 @@ class Pool(Generic[L]):
     Args:
         most: how many there are at most.
         make: returns a connection that is not open yet.
+
+    Attributes:
+        idle: the idle connections. Who pops one has it alone, and gives it back, or drops it.
     """
 
     def __init__(self, most: int, make: Callable[[], L]) -> None:
         self._most = most
         self._make = make
-        self._idle: list[L] = []
+        self.idle: list[L] = []
         self._open: WeakSet[L] = WeakSet()
         self._waiting: deque[_Gate[L]] = deque()
         self._is_closed = False
         self._lock = threading.RLock()  # re-entrant: a signal's handler may call in the middle of a call
-
-    def idle(self) -> L | None:
-        """Return an idle connection for this thread alone, if there is one. Give it back, or `drop` it."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return None
 
     def take(self, timeout_s: float) -> L:
         """Return a connection that is idle, new, or given back by another thread in time.
@@ -73,7 +70,7 @@ class Pool(Generic[L]):
         """
         gate: _Gate[L] = _Gate()
         with self._lock:
-            if (line := self.idle()) is not None:
+            if (line := self._idle()) is not None:
                 return line
             if len(self._open) < self._most:
                 return self._made()
@@ -94,7 +91,7 @@ class Pool(Generic[L]):
         if self._is_closed:
             line.close()
             return
-        self._idle.append(line)
+        self.idle.append(line)
         if self._waiting or self._is_closed:
             with self._lock:
                 self._serve()
@@ -109,7 +106,7 @@ class Pool(Generic[L]):
     def drop_idle(self) -> None:
         """Close the idle connections."""
         with self._lock:
-            while (line := self.idle()) is not None:
+            while (line := self._idle()) is not None:
                 self._open.discard(line)
                 line.close()
 
@@ -117,6 +114,11 @@ class Pool(Generic[L]):
         """Close the idle connections now, and those in use when they come back."""
         self._is_closed = True
         self.drop_idle()
+
+    def _idle(self) -> L | None:
+        with suppress(IndexError):
+            return self.idle.pop()
+        return None
 
     def _made(self) -> L:
         line = self._make()
@@ -128,7 +130,7 @@ class Pool(Generic[L]):
         if self._is_closed:
             self.drop_idle()
         while self._waiting:
-            line = self.idle()
+            line = self._idle()
             if line is None:
                 if len(self._open) >= self._most:
                     return

@@ -70,8 +70,9 @@ class SyncStore:
 
     def _exchange(self, packed: bytes, count: int, spent_s: float, again: Callable[[], bytes] | None) -> list[Any]:
         pool = self._pool
-        line, is_fresh = pool.idle(), False
-        if line is None:  # others have them all
+        try:
+            line, is_fresh = pool.idle.pop(), False
+        except IndexError:  # others have them all
             line, spent_s = self._take(pool, spent_s)
             is_fresh = not line.is_open
         try:

@@ -66,34 +66,45 @@ class _Tally:
         self.not_stored: Counter[str] = Counter()
 
 
+class _Known(dict[str, _Tally]):
+    """Tallies by owner. Each hit asks for one: without a call, where there is one."""
+
+    def __missing__(self, owner: str) -> _Tally:
+        return self.setdefault(owner, _Tally())
+
+
 class Tallies:
-    """What was counted, by function. Serves all threads."""
+    """What was counted, by function. Serves all threads.
+
+    Attributes:
+        known: the tallies; one that is asked for is there.
+    """
 
     def __init__(self) -> None:
-        self._tallies: dict[str, _Tally] = {}
+        self.known: dict[str, _Tally] = _Known()
         self.forget()
 
     def forget(self) -> None:
         """Begin anew, as in a forked child."""
         self.lock = threading.RLock()  # re-entrant: see FlightTable
         self.suppressed: Counter[str] = Counter()
-        for tally in list(self._tallies.values()):  # functions know theirs
+        for tally in list(self.known.values()):  # functions know theirs
             tally.forget()
 
     def stats(self, owner: str) -> FunctionStats:
         """Return a function's counts as of now."""
         with self.lock:
-            return self._stats(self._tallies.get(owner) or _Tally())
+            return self._stats(self.known.get(owner) or _Tally())
 
     def all_stats(self) -> dict[str, FunctionStats]:
         """Return the counts of everything that was counted for."""
         with self.lock:
-            every = {owner: self._stats(tally) for owner, tally in sorted(self._tallies.items())}
+            every = {owner: self._stats(tally) for owner, tally in sorted(self.known.items())}
         return {owner: stats for owner, stats in every.items() if stats != _NOTHING}
 
     def of(self, owner: str) -> _Tally:
         """Return a function's own tally."""
-        return self._tallies.get(owner) or self._tallies.setdefault(owner, _Tally())
+        return self.known[owner]
 
     @staticmethod
     def _stats(tally: _Tally) -> FunctionStats:
@@ -128,7 +139,7 @@ class Counters:
 
     def hit(self, owner: str, *, stale: bool = False, near: bool = False, times: int = 1) -> None:
         """So many entries were served."""
-        tally = self._tallies.of(owner)
+        tally = self._tallies.known[owner]
         if near:
             tally.near_hits += times
         else:

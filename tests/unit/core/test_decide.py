@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, strategies as st
 
-from afresh.core.decide import Cause, State, classify, is_kept, near_for_ms, plain_payloads, plainly_fresh, undeclared
+from afresh.core.decide import Cause, State, classify, is_kept, near_for_ms, plain_payload, plain_payloads, plainly_fresh, undeclared
 from afresh.core.envelope import FOR_EVER, SEEN_BYTES, Flag, pack_prefix, parse
 from afresh.core.keys import Namespace
 from afresh.core.stamps import NOTHING, Needs, needs_of
@@ -268,7 +268,10 @@ def test_payloads_are_plain_whose_entries_are_plainly_fresh(
         entry = plainly_fresh(raw, vector, NEEDS, SCHEMA, now_ms)
         is_plain = entry is not None and (entry.flags, entry.codec, entry.dictionary) == (NEEDS.flags, 0, 0)
         assert payload == (entry.payload if entry is not None and is_plain else None)
+        assert plain_payload(raw, vector, NEEDS, SCHEMA, 0, now_ms) == payload
+        assert plain_payload(raw, vector, NEEDS, SCHEMA, -1, now_ms) is None
     assert found[-2:] == [None, None]
+    assert plain_payload(foreign, vector, NEEDS, SCHEMA, 0, now_ms) is None
     assert plain_payloads(raws, vector, NEEDS, schema=SCHEMA, codec=-1, now_ms=now_ms) == [None] * len(raws)
 
 
