@@ -7,11 +7,13 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from afresh import Near
 from benchmarks import Run
 
-__all__ = ["OURS", "backends", "cached_pages"]
+__all__ = ["LOCMEM", "OURS", "OURS_NEAR", "backends", "cached_pages", "is_near"]
 
 OURS = "afresh: Django backend"
+OURS_NEAR = "afresh: Django backend, near"
 LOCMEM = "Django's locmem, in the process"
 _BACKENDS = {
     OURS: ("afresh.django.RedisCache", "redis:"),
@@ -25,7 +27,7 @@ def backends(run: Run) -> Mapping[str, Any]:
     """Return the backend by its name. Each is asked for as a project that holds on to it would."""
     from django.core.cache import caches
 
-    return {name: caches[name] for name in _configured(run)}
+    return {name: caches[name] for name in _configured(run) if name != OURS_NEAR}
 
 
 def cached_pages(run: Run, page: bytes) -> dict[str, Callable[[], bytes]]:
@@ -42,6 +44,15 @@ def cached_pages(run: Run, page: bytes) -> dict[str, Callable[[], bytes]]:
     urlpatterns[:] = [path(str(at), cache_page(300, cache=alias)(view)) for at, alias in enumerate(aliases)]
     handler = WSGIHandler()
     return {alias: _asks(handler, f"/{at}") for at, alias in enumerate(aliases)}
+
+
+def is_near() -> bool:
+    """Say whether the near tier has both entries of the page."""
+    from django.core.cache import caches
+
+    backend: Any = caches[OURS_NEAR]
+    tier = backend.engine.near
+    return tier is not None and len(tier.generation) > 1
 
 
 urlpatterns: list[Any] = []  # Django looks for it by that name
@@ -67,10 +78,11 @@ def _configured(run: Run) -> list[str]:
     from django.conf import settings
 
     if not settings.configured:
-        found = {LOCMEM: {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+        found: dict[str, dict[str, Any]] = {LOCMEM: {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
         for name, (backend, scheme) in _BACKENDS.items():
             if importlib.util.find_spec(backend.partition(".")[0]):
                 found[name] = {"BACKEND": backend, "LOCATION": run.url.replace("redis:", scheme), "KEY_PREFIX": str(len(found))}
+        found[OURS_NEAR] = found[OURS] | {"KEY_PREFIX": "near", "OPTIONS": {"NEAR": Near(max_stale="10s")}}
         settings.configure(
             ALLOWED_HOSTS=["localhost"],
             CACHES=found | {"default": found[LOCMEM]},

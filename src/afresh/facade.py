@@ -11,7 +11,7 @@ from afresh.core.batches import Alike
 from afresh.core.keys import Key, Namespace, Tag, lock_names, names_each, user_id, values_each
 from afresh.core.locks import Wanted
 from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy
-from afresh.core.ports import Codec
+from afresh.core.ports import Codec, Values
 from afresh.core.reads import Request
 from afresh.core.stamps import needs_of
 from afresh.core.suggest import flag, listed, names_nearest_option
@@ -25,7 +25,7 @@ from afresh.runtime.engine import Engine
 from afresh.runtime.surroundings import bypassing
 from afresh.wrapper import lookup
 
-__all__ = ["MISSING", "Defaults", "Facade"]
+__all__ = ["MISSING", "Defaults", "Facade", "NearKeys"]
 
 
 @final
@@ -53,19 +53,25 @@ class Defaults(NamedTuple):
     stale_ttl_ms: int
 
 
-class _NearKeys:
+class NearKeys:
     """Near hits of applications' keys, before a request is made.
+
+    Args:
+        engine: with a near tier.
+        values: how the keys' values are encoded.
+        owner: whom the counters have the hits for.
+        request: makes a key's request.
 
     Attributes:
         get: returns a key's value, or `MISSING`.
     """
 
-    def __init__(self, request: Callable[[str], Request], engine: Engine) -> None:
+    def __init__(self, engine: Engine, values: Values, owner: str, request: Callable[[str], Request]) -> None:
         from afresh.runtime.near_calls import NearCalls  # without a near tier nobody needs that
 
         assert engine.near is not None
-        calls = NearCalls(engine.near, lambda values: request(*values), engine.values, None)
-        self.get = lookup(calls.names(engine.tallies.of("keys")), MISSING)
+        calls = NearCalls(engine.near, lambda keys: request(*keys), values, None)
+        self.get = lookup(calls.names(engine.tallies.of(owner)), MISSING)
         self._remember = calls.remember
 
     def found(self, key: str, value: Any, default: Any) -> Any:
@@ -84,7 +90,7 @@ class Facade:
         self._again = again
         self._policy = Policy(defaults.ttl_ms)
         self._policies: dict[str | float, Policy] = {}
-        self._near = _NearKeys(self._keyed, engine) if engine.near is not None else None
+        self._near = NearKeys(engine, engine.values, "keys", self._keyed) if engine.near is not None else None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} namespace={self._engine.namespace.name!r}>"

@@ -4,6 +4,7 @@ Wherever its tests name the backend for local memory, they get the one named in 
 
     SUITE_BACKEND    the class, "afresh.django.RedisCache"
     SUITE_LOCATION   its LOCATION, without a database; each LOCATION that the tests name is a database of its own
+    SUITE_NEAR       if it is set, caches have a near tier
     SUITE_RESULTS    the file to which the outcome is written, as JSON
 """
 
@@ -17,6 +18,8 @@ from django.test import TestCase, override_settings
 from django.test.runner import DiscoverRunner, iter_test_cases
 from django.utils.module_loading import import_string
 
+from afresh import Near
+
 Backend = import_string(os.environ["SUITE_BACKEND"])
 DATABASES_BY_LOCATION = {"": 0}
 OTHER_BACKENDS = ("CreateCacheTable", "DBCache", "Dummy", "FileBased", "LocMem", "PyLibMC", "PyMemcache", "RedisCacheTests")
@@ -27,6 +30,8 @@ class InsteadOfLocMem(Backend):
 
     def __init__(self, name, params):
         database = DATABASES_BY_LOCATION.setdefault(name, len(DATABASES_BY_LOCATION))
+        if os.environ.get("SUITE_NEAR"):
+            params = params | {"OPTIONS": {"NEAR": Near(max_stale="200ms")}}
         super().__init__(f"{os.environ['SUITE_LOCATION']}?db={database}", params)
 
 

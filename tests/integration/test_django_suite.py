@@ -60,13 +60,20 @@ def _download(requirement: str, folder: Path) -> None:
 
 @pytest.mark.keys(".*", permanent=True)
 def test_djangos_own_tests_pass(djangos_tests: Path, server: Server, tmp_path: Path) -> None:
-    results = tmp_path / "results.json"
-    suite = {"SUITE_BACKEND": "afresh.django.RedisCache", "SUITE_LOCATION": server.url, "SUITE_RESULTS": str(results)}
+    _run(djangos_tests, server, tmp_path / "results.json")
+
+
+@pytest.mark.keys(".*", permanent=True)
+def test_they_pass_with_a_near_tier(djangos_tests: Path, valkey: Server, tmp_path: Path) -> None:
+    _run(djangos_tests, valkey, tmp_path / "results.json", SUITE_NEAR="yes")
+
+
+def _run(djangos_tests: Path, server: Server, results: Path, **settings: str) -> None:
+    suite = {"SUITE_BACKEND": "afresh.django.RedisCache", "SUITE_LOCATION": server.url, "SUITE_RESULTS": str(results)} | settings
     command = [sys.executable, "runtests.py", "--settings=tests.django_project.suite_settings", "--parallel=1", "--noinput", *LABELS]
 
-    ran = subprocess.run(
-        command, cwd=djangos_tests, env=os.environ | suite | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
-    )
+    env = os.environ | suite | {"PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "src")))}
+    ran = subprocess.run(command, cwd=djangos_tests, env=env, capture_output=True, text=True, check=False)
 
     assert results.exists(), ran.stderr
     outcome = json.loads(results.read_text())

@@ -216,10 +216,16 @@ def names_each(namespace: Namespace, identities: Iterable[str]) -> list[Names]:
     return [new(Names, (f"{value}{each}}}", f"{lease}{each}}}", f"{stamp}{each}}}")) for each in identities]
 
 
-def watched(namespace: Namespace) -> Watched:
-    """Return what a listener in this namespace names."""
+def watched(namespace: Namespace, outside: str = "") -> Watched:
+    """Return what a listener in this namespace names.
+
+    Args:
+        namespace: whose stamps and keys to hear of.
+        outside: what the names of entries begin with that are kept outside of it; nothing if there are none.
+    """
     name = namespace.name
-    return Watched((f"{name}:t:", f"{name}:v:{{k"), f"{name}:z:{{beat}}", f"{name}:z:{{nobody}}")
+    prefixes = (f"{name}:t:", f"{name}:v:{{k")
+    return Watched((*prefixes, outside) if outside else prefixes, f"{name}:z:{{beat}}", f"{name}:z:{{nobody}}")
 
 
 def key_tag(namespace: Namespace, names: Names) -> Tag:

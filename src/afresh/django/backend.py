@@ -10,31 +10,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from operator import index
+from string import ascii_letters
 from typing import Any, Final
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 
-from afresh.core.batches import Alike
-from afresh.core.keys import twins
 from afresh.core.policy import Policy
 from afresh.core.ports import Ports
 from afresh.core.reads import Request
-from afresh.core.stamps import NOTHING
 from afresh.core.writes import Target
 from afresh.django import clearing
 from afresh.django.configuration import configure
-from afresh.django.engines import engine_for
-from afresh.django.values import DjangoValues
+from afresh.django.engines import shared_by
+from afresh.django.requests import READ
 from afresh.errors import NotAnInteger
+from afresh.facade import MISSING
 from afresh.runtime import operations
 from afresh.runtime.computing import Tasks, Threads
 from afresh.runtime.run_now import run_now
 
-__all__ = ["OWNER", "RedisCache"]
+__all__ = ["RedisCache"]
 
-# Under which name the counters have what happens here.
-OWNER: Final = "django"
-_READ: Final = Policy(None)
 # What nobody waits for is for ever: the server counts its milliseconds in 63 bits.
 _LONGEST_MS: Final = 1000 * 365 * 24 * 3600 * 1000
 
@@ -59,19 +55,27 @@ class RedisCache(BaseCache):
 
     def __init__(self, location: object, params: dict[str, Any]) -> None:
         super().__init__(params)
-        self._configuration = configure(location, params.get("OPTIONS") or {}, self.key_prefix)
-        self.engine = engine_for(self._configuration)
-        self._values = DjangoValues()
+        keys = map(self.make_key, ascii_letters)
+        self._configuration = configure(location, params.get("OPTIONS") or {}, self.key_prefix, keys)
+        self.engine, self._requests, self._near = shared_by(self._configuration)
 
     # ---- get
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        """Return the value, a copy of its own, or the default. Cost: 1 round trip."""
-        return operations.get_now(self.engine, self._request(key, version), default)
+        """Return the value, a copy of its own, or the default. Cost: 1 round trip; none where the near tier has it."""
+        name, near = self.make_and_validate_key(key, version=version), self._near
+        if near is not None and (value := near.get(name)) is not MISSING:
+            return value
+        value = operations.get_now(self.engine, self._requests.of(name), default)
+        return value if near is None else near.found(name, value, default)
 
     async def aget(self, key: Any, default: Any = None, version: int | None = None) -> Any:
         """See `get`."""
-        return await operations.get_soon(self.engine, self._request(key, version), default)
+        name, near = self.make_and_validate_key(key, version=version), self._near
+        if near is not None and (value := near.get(name)) is not MISSING:
+            return value
+        value = await operations.get_soon(self.engine, self._requests.of(name), default)
+        return value if near is None else near.found(name, value, default)
 
     def get_many(self, keys: Iterable[Any], version: int | None = None) -> dict[Any, Any]:
         """Return those values that there are, by key. Cost: 1 round trip in all."""
@@ -85,9 +89,7 @@ class RedisCache(BaseCache):
         names = {key: self.make_and_validate_key(key, version=version) for key in keys}
         if not names:
             return {}
-        namespace, values = self._configuration.namespace, tuple(names.values())
-        like = Request(twins(namespace, values[0]), NOTHING, _READ, self._values, OWNER, None)
-        found = await operations.get_many(ports, Alike(like, values, lambda at: twins(namespace, values[at])), self._missing_key)
+        found = await operations.get_many(ports, self._requests.alike(tuple(names.values())), self._missing_key)
         return {key: value for key, value in zip(names, found, strict=True) if value is not self._missing_key}
 
     # ---- set
@@ -227,9 +229,8 @@ class RedisCache(BaseCache):
         return None if timeout is None else max(0, timeout)
 
     def _request(self, key: Any, version: int | None, timeout: Any = None) -> Request:
-        names = twins(self._configuration.namespace, self.make_and_validate_key(key, version=version))
-        policy = _READ if timeout is None else Policy(_ttl_ms(self.get_backend_timeout(timeout)))
-        return Request(names, NOTHING, policy, self._values, OWNER, None)
+        policy = READ if timeout is None else Policy(_ttl_ms(self.get_backend_timeout(timeout)))
+        return self._requests.of(self.make_and_validate_key(key, version=version), policy)
 
     def _extent(self) -> clearing.Extent:
         return clearing.extent_of(self.make_key, self.version)

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from afresh.core.changes import change
 from afresh.core.ops import Scan, Unlink
-from afresh.core.ports import Ports, Store
+from afresh.core.ports import Ports
 from afresh.django.configuration import ImproperlyConfiguredCache
 from afresh.errors import StoreError
 
@@ -88,8 +89,8 @@ async def clear(ports: Ports, extent: Extent, namespace: str) -> bool:
     """
     leases = f"{namespace}:l:{{"
     try:
-        await _unlink(ports.store, leases, lambda name: extent.owns(_leased(name.removeprefix(leases))))
-        await _unlink(ports.store, extent.head, extent.owns)
+        await _unlink(ports, leases, lambda name: extent.owns(_leased(name.removeprefix(leases))))
+        await _unlink(ports, extent.head, extent.owns)
     except StoreError as error:
         ports.events.suppressed("clear", error)
         return False
@@ -102,22 +103,15 @@ def _leased(rest: str) -> str:
     return name or tag
 
 
-async def _unlink(store: Store, head: str, is_ours: Callable[[str], bool]) -> None:
+async def _unlink(ports: Ports, head: str, is_ours: Callable[[str], bool]) -> None:
     pattern = re.sub(r"([*?\[\]\\^-])", r"\\\1", head) + "*"
     cursor = 0
     while True:
-        reply = await _one(store, Scan(cursor, pattern, _SCAN_COUNT))
+        (reply,) = await change(ports, (), [Scan(cursor, pattern, _SCAN_COUNT)])
         cursor, names = int(reply[0]), [name.decode("utf-8", "replace") for name in reply[1]]
         ours = [name for name in names if is_ours(name)]
         for at in range(0, len(ours), _UNLINK_KEYS):
-            first, *more = ours[at : at + _UNLINK_KEYS]
-            await _one(store, Unlink(first, tuple(more)))
+            first, *more = some = ours[at : at + _UNLINK_KEYS]
+            await change(ports, some, [Unlink(first, tuple(more))])
         if not cursor:
             return
-
-
-async def _one(store: Store, op: Scan | Unlink) -> Any:
-    (reply,) = await store.flight((op,))
-    if isinstance(reply, StoreError):
-        raise reply
-    return reply

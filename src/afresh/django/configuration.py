@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from hashlib import blake2b
+from os.path import commonprefix
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
 from django.core.cache.backends.base import InvalidCacheBackendError
 
-from afresh.core.keys import Namespace
+from afresh.core.keys import Namespace, watched
 from afresh.core.units import duration_ms
 from afresh.errors import ConfigurationError
+from afresh.near.options import Near
 from afresh.stores.address import Address, parse_url
 
 __all__ = ["OPTIONS", "Configuration", "ImproperlyConfiguredCache", "configure"]
@@ -37,20 +39,25 @@ class Configuration:
         url: of the server, with its password.
         budget_s: how long the server may take to answer.
         namespace: of leases, and of what `afresh.django.get_cache` stores.
+        near: what may be kept inside the process; None for nothing.
+        near_head: what keys begin with that may be; nothing for all of them.
     """
 
     url: str = field(repr=False)
     budget_s: float
     namespace: str
+    near: Near | None = None
+    near_head: str = ""
 
 
-def configure(location: object, options: Mapping[str, Any], key_prefix: object) -> Configuration:
+def configure(location: object, options: Mapping[str, Any], key_prefix: object, keys: Iterable[str] = ()) -> Configuration:
     """Return what the settings say.
 
     Args:
         location: LOCATION: a URL, or a list of one.
         options: OPTIONS: see `OPTIONS`.
         key_prefix: KEY_PREFIX.
+        keys: some of those that KEY_FUNCTION makes in the default version, of names that differ in their first character.
 
     Raises:
         ImproperlyConfiguredCache: naming the setting and what to write instead.
@@ -64,7 +71,8 @@ def configure(location: object, options: Mapping[str, Any], key_prefix: object) 
     except ConfigurationError as error:
         raise ImproperlyConfiguredCache(f"LOCATION of a cache: {error}") from None
     timeouts = [given[name] for name in ("SOCKET_TIMEOUT", "SOCKET_CONNECT_TIMEOUT") if name in given]
-    return Configuration(url, min(timeouts, default=_BUDGET_S), _namespace(str(key_prefix)))
+    budget_s, namespace, near = min(timeouts, default=_BUDGET_S), _namespace(str(key_prefix)), given.get("NEAR")
+    return Configuration(url, budget_s, namespace, near, _near_head(namespace, keys) if near is not None else "")
 
 
 # --- LOCATION ------------------------------------------------------------------------------------------------------
@@ -159,6 +167,12 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
+def _near(name: str, value: object) -> Near:
+    if not isinstance(value, Near):
+        raise ImproperlyConfiguredCache(f"OPTIONS[{name!r}] is {value!r}: write afresh.Near(max_stale='2s'), or leave it out.")
+    return value
+
+
 # What OPTIONS may hold, and what checks it. docs/how-to/django.md says what each does.
 OPTIONS: Final[Mapping[str, Callable[[str, object], Any]]] = MappingProxyType(
     {
@@ -168,8 +182,21 @@ OPTIONS: Final[Mapping[str, Callable[[str, object], Any]]] = MappingProxyType(
         "SOCKET_TIMEOUT": _seconds,
         "SOCKET_CONNECT_TIMEOUT": _seconds,
         "IGNORE_EXCEPTIONS": _flag,
+        "NEAR": _near,
     }
 )
+
+
+# --- KEY_FUNCTION --------------------------------------------------------------------------------------------------
+def _near_head(namespace: str, keys: Iterable[str]) -> str:
+    """Return what all keys begin with, for the server to push their changes. It takes no prefix twice, nor one within another."""
+    head = commonprefix([*keys])  # noqa: RUF071  no paths
+    if not head or any(each.startswith(head) or head.startswith(each) for each in watched(Namespace(namespace)).prefixes):
+        raise ImproperlyConfiguredCache(
+            f"OPTIONS['NEAR'] needs keys that begin with a fixed text, and this cache's begin with {head!r}: leave KEY_FUNCTION out, or "
+            f"have it begin with KEY_PREFIX and the version."
+        )
+    return head
 
 
 # --- KEY_PREFIX ----------------------------------------------------------------------------------------------------

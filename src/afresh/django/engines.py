@@ -1,38 +1,62 @@
-"""One engine for a process and a configuration: Django makes a backend object for each thread, and all of them share it."""
+"""One engine for a process and a configuration: Django makes a backend object for each thread or task, and all of them share it."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.core.signals import setting_changed
 
 from afresh.codec.values import Codecs
 from afresh.core.keys import Namespace
 from afresh.django.configuration import Configuration
+from afresh.django.requests import OWNER, Requests
+from afresh.facade import NearKeys
 from afresh.runtime.background import after_each
 from afresh.runtime.engine import Engine
 
-__all__ = ["engine_for"]
-
-_ENGINES: Final[dict[Configuration, Engine]] = {}
+__all__ = ["Shared", "shared_by"]
 
 
-def engine_for(configuration: Configuration) -> Engine:
-    """Return the engine of this configuration. It lives as long as the process: Django closes caches after each request."""
-    engine = _ENGINES.get(configuration)
-    if engine is None:
-        # Making an engine opens nothing, so one that loses the race to be kept needs no closing.
-        namespace = Namespace(configuration.namespace)
-        made = Engine(configuration.url, namespace=namespace, codecs=Codecs(), budget_s=configuration.budget_s, has_stamps=False)
-        engine = _ENGINES.setdefault(configuration, made)
-    return engine
+class Shared(NamedTuple):
+    """What all backends of a configuration share.
+
+    Attributes:
+        near: finds what the near tier has; None where there is none.
+    """
+
+    engine: Engine
+    requests: Requests
+    near: NearKeys | None
+
+
+_SHARED: Final[dict[Configuration, Shared]] = {}
+
+
+def shared_by(configuration: Configuration) -> Shared:
+    """Return what this configuration's backends share. It lives as long as the process: Django closes caches after each request."""
+    # Making an engine opens nothing, so one that loses the race to be kept needs no closing.
+    return _SHARED.get(configuration) or _SHARED.setdefault(configuration, _made(configuration))
+
+
+def _made(configuration: Configuration) -> Shared:
+    engine = Engine(
+        configuration.url,
+        namespace=Namespace(configuration.namespace),
+        codecs=Codecs(),
+        budget_s=configuration.budget_s,
+        near=configuration.near,
+        has_stamps=False,
+        outside=configuration.near_head,
+    )
+    requests = Requests(configuration)
+    return Shared(engine, requests, NearKeys(engine, requests.values, OWNER, requests.of) if configuration.near is not None else None)
 
 
 def _close_all(*, setting: str, **_: Any) -> None:
     """Let tests that override CACHES begin with nothing open, and leave nothing open."""
     if setting == "CACHES":
-        while _ENGINES:
-            _ENGINES.popitem()[1].close()
+        while _SHARED:
+            _SHARED.popitem()[1].engine.close()
 
 
 def _close_connections() -> None:

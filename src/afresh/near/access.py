@@ -73,7 +73,6 @@ class NearAccess:
 
     def fill(self, token: Token, request: Request, entry: Entry, value: Any, fresh_ms: float, /, *, is_ours: bool = False) -> None:
         """See `afresh.core.ports.Near`."""
-        assert request.namespace is not None
         generation = token.generation
         until_s = min(self._now_s() + fresh_ms / 1000, token.at_s + generation.max_age_s)
         room = immutable_bytes(value)
@@ -81,7 +80,7 @@ class NearAccess:
             value = UNSHARED
         elif room is None and is_ours:
             value = _decoded(request, entry)  # the object that was computed belongs to who computed it
-        depends = request.needs.carried_by(entry, request.namespace)
+        depends = request.needs.carried_by(entry, request.namespace) if request.namespace is not None else {}
         kept = Kept(request.names, entry, request.needs, depends, until_s, value, room)
         generation.fill(kept, token.moment, token.at_s, is_ours=is_ours)
 

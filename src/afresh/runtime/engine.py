@@ -65,6 +65,7 @@ class Engine:
         budget_s: how long a flight may take.
         has_stamps: whether entries carry the namespace's stamp. Django's own do not: see `afresh.core.restarts`.
         near: what it may keep inside the process; nothing by default, and nothing where the store is inside the process itself.
+        outside: what the names of entries begin with that are kept outside the namespace, for the near tier to hear of.
     """
 
     def __init__(
@@ -76,11 +77,13 @@ class Engine:
         budget_s: float,
         near: Near | None = None,
         has_stamps: bool = True,
+        outside: str = "",
     ) -> None:
         self._url = url
         self._budget_s = budget_s
         self._has_stamps = has_stamps
         self.namespace = namespace
+        self._outside = outside
         self.replays = Replays(self.sync_ports, namespace)
         self._stores = self._stores_of(url) if url is not None else None
         self.threads: Ports | None = None
@@ -189,8 +192,8 @@ class Engine:
         if self.listener is None:
             from afresh.near.listener import Listener
 
-            max_stale_s = tier.options.max_stale_ms / 1000
-            self.listener = Listener(self.stores.listening(self.namespace), tier, max_stale_s=max_stale_s, events=self.counters)
+            connect, max_stale_s = self.stores.listening(self.namespace, self._outside), tier.options.max_stale_ms / 1000
+            self.listener = Listener(connect, tier, max_stale_s=max_stale_s, events=self.counters)
         self.listener.start()
 
     def _stop_listening(self) -> None:

@@ -76,11 +76,12 @@ class Stores:
             self._aio = AsyncStore(self._server(), budget_s=self._budget_s, peer=self.peer, revive=self._revive)
         return GuardedStore(self._aio, self._breaker, self._budget_s)
 
-    def listening(self, namespace: Namespace) -> Callable[[], Line]:
+    def listening(self, namespace: Namespace, outside: str) -> Callable[[], Line]:
         """Return what opens a connection on which the changes in a namespace are pushed. Not for ``memory://``."""
         from afresh.stores.listening import listen
 
-        return partial(listen, self._server(), namespace, self.peer.run, timeout_s=max(self._budget_s, _PATIENCE_S))
+        patience_s = max(self._budget_s, _PATIENCE_S)
+        return partial(listen, self._server(), namespace, self.peer.run, timeout_s=patience_s, outside=outside)
 
     @property
     def now_ms(self) -> Callable[[], int]:

@@ -42,7 +42,7 @@ _NAME = "afresh-near"
 _FOR_GOOD: Final = frozenset(("ERR", "NOPERM", "NOPROTO"))
 
 
-def listen(address: Address, namespace: Namespace, run: ServerRun, *, timeout_s: float) -> ListeningLine:
+def listen(address: Address, namespace: Namespace, run: ServerRun, *, timeout_s: float, outside: str = "") -> ListeningLine:
     """Open a connection on which the changes in a namespace are pushed from now on.
 
     If the server is another one than was known, the namespace is bumped: it may have loaded a snapshot. See `afresh.core.restarts`.
@@ -52,13 +52,14 @@ def listen(address: Address, namespace: Namespace, run: ServerRun, *, timeout_s:
         namespace: whose stamps and keys to hear of.
         run: of the server, as far as it is known.
         timeout_s: how long the server may take to answer.
+        outside: see `afresh.core.keys.watched`.
 
     Raises:
         TrackingRefused: if the server does not do that, or not for this user.
         StoreError: if there is no connection.
     """
     wire = _Wire(connect(address, timeout_s), address.shown)
-    names = watched(namespace)
+    names = watched(namespace, outside)
     try:
         run_id = _subscribed(wire, names, timeout_s)
         if run.is_another(run_id):

@@ -1,0 +1,44 @@
+"""What Django's keys are to the flows: entries whose names are given from outside, and that carry no stamps."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from afresh.core.batches import Alike
+from afresh.core.keys import twins
+from afresh.core.policy import Policy
+from afresh.core.reads import Request
+from afresh.core.stamps import NOTHING
+from afresh.django.configuration import Configuration
+from afresh.django.values import DjangoValues
+
+__all__ = ["OWNER", "READ", "Requests"]
+
+# Under which name the counters have what happens here.
+OWNER: Final = "django"
+READ: Final = Policy(None)
+
+
+class Requests:
+    """Makes them.
+
+    Args:
+        configuration: of the cache.
+
+    Attributes:
+        values: its codec.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._namespace = configuration.namespace
+        self._near_head = configuration.near_head
+        self.values = DjangoValues()
+
+    def of(self, name: str, policy: Policy = READ) -> Request:
+        """Return the request for the key of this name. The near tier, if there is one, may keep it if it hears what becomes of it."""
+        return Request(twins(self._namespace, name), NOTHING, policy, self.values, OWNER, None, name.startswith(self._near_head))
+
+    def alike(self, names: tuple[str, ...]) -> Alike:
+        """Return what is wanted of several keys."""
+        like = self.of(names[0])._replace(near=all(name.startswith(self._near_head) for name in names))
+        return Alike(like, names, lambda at: twins(self._namespace, names[at]))
