@@ -405,7 +405,7 @@ def test_every_committed_change_freshens_the_pages_and_a_rolled_back_one_does_no
 
 # --- everybody sees the same pages ---------------------------------------------------------------------------------
 def test_a_page_rendered_for_an_editor_tells_nobody_about_them(serve, project):
-    zebulon = ("--username=zebulon", "--email=")
+    zebulon = ("--username=zebulon", "--email=zebulon@localhost")
     made = project.manage("createsuperuser", "--noinput", *zebulon, DJANGO_SUPERUSER_PASSWORD="open sesame")
     assert made.returncode == 0, made.stderr
     editor = serve()

@@ -127,7 +127,8 @@ def test_listens_on_a_unix_socket_alone_in_a_directory_closed_to_others():
     inodes = {str(entry.readlink()) for entry in Path(f"/proc/{server}/fd").iterdir()}
     tcp = [line.split()[9] for name in ("tcp", "tcp6") for line in Path(f"/proc/{server}/net/{name}").read_text().splitlines()[1:]]
     assert not inodes & {f"socket:[{inode}]" for inode in tcp}
-    assert command(attachment, "CONFIG", "GET", "maxmemory")["maxmemory"] == "0"
+    with closing(redis.Redis(unix_socket_path=attachment.socket_path)) as client:
+        assert client.config_get("maxmemory") == {"maxmemory": "0"}
     attachment.release()
 
 

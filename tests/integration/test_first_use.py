@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import redis
 
 from tests.support.servers import Server
 
@@ -76,7 +77,7 @@ def test_the_interpreters_last_steps_may_be_the_first(valkey: Server, made: str)
     ended = subprocess.run([sys.executable, "-c", AT_EXIT, valkey.url, made], capture_output=True, text=True, check=False)
 
     assert ended.stderr == ""
-    if made == "before":
+    if made == "before" or redis.VERSION < (6,):  # an older redis-py loads nothing that may not be loaded then
         assert ended.stdout.startswith("nothing 1 1 2")
     else:
         assert "make the cache before, and not in an atexit handler" in ended.stdout

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import redis
 
 from benchmarks import import_cost
 
@@ -33,6 +34,7 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.skipif(redis.VERSION < (6,), reason="the aim is half of what redis-py loads now; it loaded less")
 @pytest.mark.alone
 def test_importing_costs_at_most_half_of_importing_redis() -> None:
     for statement in import_cost.STATEMENTS:
