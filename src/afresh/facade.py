@@ -267,7 +267,7 @@ class Facade:
             requests = {key: self._keyed(key) for key in given}
             return tuple(requests), list(requests.values())
         namespace, distinct = self._engine.namespace, tuple(dict.fromkeys(given))
-        values = values_each(namespace, map(user_id, distinct))
+        values = values_each(namespace, distinct)
         return distinct, Alike(self._keyed(distinct[0]), values, lambda at: namespace.names(user_id(distinct[at])))
 
     def _each_keyed(self, keys: Iterable[str], ttl: Duration = MISSING, tags: Iterable[str] = ()) -> dict[str, Request]:
@@ -275,7 +275,7 @@ class Facade:
         keys = listed("keys", keys)
         if not _are_plain(keys):
             return {key: self._keyed(key, ttl, tags) for key in keys}
-        names = names_each(self._engine.namespace, map(user_id, keys))
+        names = names_each(self._engine.namespace, keys)
         return dict(zip(keys, self._keyed(keys[0], ttl, tags).for_each(names), strict=True))
 
     def _pairs(self, values: Mapping[str, object], ttl: Duration, tags: Iterable[str]) -> list[tuple[Request, object]]:

@@ -19,7 +19,7 @@ from tests.support.servers import Server
 
 # Without those of the event loop, which differ from Python to Python.
 MOST_OF_A_TASK, TASKS = {"get": 47, "call": 63}, 50
-MOST = {"get": 47, "call": 67, "row": 70, "set": 90, "get_many, each of 100": 6}
+MOST = {"get": 47, "call": 67, "row": 70, "set": 90, "get_many, each of 100": 4}
 
 
 def calls_of(operation: Callable[[], object]) -> int:

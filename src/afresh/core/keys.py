@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from binascii import crc_hqx
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import count
 from typing import NamedTuple, final
@@ -51,6 +51,7 @@ __all__ = [
 
 SLOTS = 16384
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/@=,+<>-]{1,120}", re.ASCII)
+_PLAIN_LINES = re.compile(r"[A-Za-z0-9_.:/@=,+<>\n-]+", re.ASCII)
 _NAME_SAFE = "<>/-@+=,"
 _LONGEST = 120
 
@@ -203,17 +204,27 @@ class Namespace:
         return "afresh:" + identity
 
 
-def values_each(namespace: Namespace, identities: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of several entries: the first one of those that `names_each` returns."""
-    prefix = f"{namespace.name}:v:{{"
+def values_each(namespace: Namespace, keys: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the entries of several keys: the first one of those that `names_each` returns."""
+    kind, identities = _identities(keys)
+    prefix = f"{namespace.name}:v:{{{kind}"
     return tuple([f"{prefix}{each}}}" for each in identities])
 
 
-def names_each(namespace: Namespace, identities: Iterable[str]) -> list[Names]:
-    """Do what `Namespace.names` does for several ids."""
-    value, lease, stamp = (f"{namespace.name}:{kind}:{{" for kind in "vlt")
+def names_each(namespace: Namespace, keys: Sequence[str]) -> list[Names]:
+    """Do what `Namespace.names_of` does for several of an application's keys."""
+    kind, identities = _identities(keys)
+    value, lease, stamp = (f"{namespace.name}:{each}:{{{kind}" for each in "vlt")
     new = tuple.__new__  # what Names(…) does before takes as long as all the rest
     return [new(Names, (f"{value}{each}}}", f"{lease}{each}}}", f"{stamp}{each}}}")) for each in identities]
+
+
+def _identities(keys: Sequence[str]) -> tuple[str, Iterable[str]]:
+    """Return what the ids of these keys begin with, and the rest of each: without a call for each where all of them are plain."""
+    lines = "\n".join(keys)
+    if _PLAIN_LINES.fullmatch(lines) and lines.count("\n") == len(keys) - 1 and max(map(len, keys)) <= _LONGEST:
+        return "k:", keys
+    return "", map(user_id, keys)
 
 
 def watched(namespace: Namespace, outside: str = "") -> Watched:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given, strategies as st
 from redis.crc import key_slot as slot_of_redis_py
 
-from afresh.core.keys import SLOTS, Key, Namespace, function_id, key_slot, names_each, twins, user_id
+from afresh.core.keys import SLOTS, Key, Namespace, function_id, key_slot, names_each, twins, user_id, values_each
 from afresh.errors import ConfigurationError
 
 # Text that is likely to go wrong: braces, escapes, our own separators, lone surrogates, and keys just around the longest plain one.
@@ -175,6 +175,15 @@ def test_twins_of_two_keys_never_meet(one: str, two: str) -> None:
     assert not set(twins("t", one)[1:]) & set(twins("t", two)[1:])
 
 
-@given(namespace=namespaces, keys=st.lists(texts, max_size=4))
+plain_keys = st.text("abcz09_.:/@=,+<>-", max_size=130)
+
+
+@given(namespace=namespaces, keys=st.one_of(st.lists(plain_keys, max_size=4), st.lists(texts, max_size=4)))
+@example(Namespace("t"), ["a", "b\nc"])
+@example(Namespace("t"), ["a\n", ""])
+@example(Namespace("t"), ["a" * 120, "b"])
+@example(Namespace("t"), ["a", "b" * 121])
 def test_several_names_are_those_of_each(namespace: Namespace, keys: list[str]) -> None:
-    assert names_each(namespace, map(user_id, keys)) == [namespace.names_of(key) for key in keys]
+    names = [namespace.names_of(key) for key in keys]
+    assert names_each(namespace, keys) == names
+    assert values_each(namespace, keys) == tuple(each.value for each in names)
