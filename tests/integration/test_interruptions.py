@@ -86,8 +86,8 @@ async def own_values(store: AsyncStore) -> list[BaseException | None]:
         for _ in range(2):
             assert await store.flight([Get(key)]) == [key.encode()]
         with suppress(OSError):
-            if (soon := store.ask_soon(Get(key), ())) is not None:
-                assert await soon == [key.encode()]
+            if (soon := store.ask_soon(Get(key), (Get(KEYS[0]),))) is not None:
+                assert await soon == [key.encode(), KEYS[0].encode()]
 
     tasks = [asyncio.create_task(one(key)) for key in KEYS]
     await asyncio.wait(tasks)

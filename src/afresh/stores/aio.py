@@ -59,7 +59,7 @@ class AsyncStore:
         wire = None if link is None else link.wire
         if wire is None or not wire.is_open or self._peer.suspects:
             return None
-        return wire.send(packed(first) + (self._packed_reads(reads) or b""), 1 + len(reads), 0.0, reads_only=True)
+        return wire.send(packed(first), 1 + len(reads), 0.0, reads_only=True, stamps=self._packed_reads(reads) or b"")
 
     def failed(self, error: OSError, /) -> StoreError | None:
         """See `afresh.core.asking.AskSoon`."""

@@ -5,7 +5,7 @@ memory, no stack) must not leave the connection open with a reply too few or a f
 
 * A flight waits for its replies before it is written, and has its result before it waits no more.
 * An exception within a step closes the connection, and goes on.
-* Reads that are alike and not yet sent are sent once: whoever asks has asked before they are.
+* Reads that are alike and not yet sent are sent once: whoever asks has asked before they are. So are stamps that several read.
 * One that comes before a step begins makes asyncio forget the step. A flush that did not happen is made up for by the sweep, a sweep by the
   next send. Bytes that were received and not told of are found in the buffer, which is lent with a mark at its beginning.
 """
@@ -47,11 +47,11 @@ class LostError(ConnectionError):
 
 
 class _Waiting:
-    """A flight to be sent, or whose replies are on their way."""
+    """A flight to be sent, or whose replies are on their way. All but the first may come with those of another one, sent before it."""
 
-    __slots__ = ("deadline", "futures", "is_spared", "missing", "packed", "replies", "spent_s")
+    __slots__ = ("deadline", "futures", "is_spared", "missing", "other", "packed", "replies", "spent_s")
 
-    def __init__(self, future: asyncio.Future[list[Any]], packed: bytes, count: int, spent_s: float) -> None:
+    def __init__(self, future: asyncio.Future[list[Any]], packed: bytes, count: int, spent_s: float, other: _Waiting | None = None) -> None:
         self.futures = [future]
         self.packed = packed
         self.missing = count
@@ -59,6 +59,7 @@ class _Waiting:
         self.deadline = 0.0  # set when it is sent
         self.is_spared = False
         self.replies: list[Any] = []
+        self.other = other
 
 
 class Wire(asyncio.BufferedProtocol):
@@ -86,18 +87,25 @@ class Wire(asyncio.BufferedProtocol):
         self._waiting: deque[_Waiting] = deque()
         self._unsent: list[_Waiting] = []
         self._unsent_reads: dict[bytes, _Waiting] = {}
+        self._unsent_stamps: dict[bytes, _Waiting] = {}
         self._transport: asyncio.Transport | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._cause: Exception | None = None
 
-    def send(self, packed: bytes, count: int, spent_s: float, *, reads_only: bool = False) -> asyncio.Future[list[Any]]:
+    def send(
+        self, packed: bytes, count: int, spent_s: float, *, reads_only: bool = False, stamps: bytes = b""
+    ) -> asyncio.Future[list[Any]]:
         """Queue a flight for this turn's write. The result is its replies.
 
+        Of all that read the same stamps in a turn, only the first one sends for these. The others have their entries read after the
+        stamps: no earlier than when they asked, as if they had asked for both.
+
         Args:
-            packed: the commands.
-            count: how many there are.
+            packed: the commands; but for the stamps, one.
+            count: how many there are in all.
             spent_s: how much of the budget is gone.
             reads_only: they change nothing: several like them may share their replies, which nobody may change then.
+            stamps: commands besides, that only read.
 
         Raises:
             TimeoutError: through the future, when the budget is spent.
@@ -108,18 +116,22 @@ class Wire(asyncio.BufferedProtocol):
             future.set_exception(LostError("the connection is closed"))
             return future
         reads_only = reads_only and spent_s <= self._budget_s * _MUCH  # else it may have to leave before the others
-        alike = self._unsent_reads.get(packed) if reads_only else None
+        whole = packed + stamps
+        alike = self._unsent_reads.get(whole) if reads_only else None
         if alike is not None:
             alike.futures.append(future)
             return future
-        waiting = _Waiting(future, packed, count, spent_s)
+        other = self._unsent_stamps.get(stamps) if stamps else None
+        waiting = _Waiting(future, whole, count, spent_s) if other is None else _Waiting(future, packed, 1, spent_s, other)
         if not self._unsent:
             self._loop.call_soon(self._flush)
             if self._sweeper is None or self._sweeper.when() + self._budget_s < self._loop.time():
                 self._sweep_in(self._budget_s / 2)  # soon enough for a flush that did not happen
         self._unsent.append(waiting)
         if reads_only:
-            self._unsent_reads[packed] = waiting
+            self._unsent_reads[whole] = waiting
+        if stamps and other is None:
+            self._unsent_stamps[stamps] = waiting
         return future
 
     def adopt(self, connection: AbstractConnection) -> None:
@@ -183,6 +195,8 @@ class Wire(asyncio.BufferedProtocol):
             oldest.replies.append(refused(str(reply)) if reply.__class__ is ReplyError else reply)
             oldest.missing -= 1
             if not oldest.missing:
+                if oldest.other is not None:
+                    oldest.replies += oldest.other.replies[1:]
                 for future in oldest.futures:
                     if not future.done():
                         future.set_result(oldest.replies)
@@ -195,7 +209,7 @@ class Wire(asyncio.BufferedProtocol):
             return
         try:
             self._waiting += unsent
-            self._unsent, self._unsent_reads = [], {}
+            self._unsent, self._unsent_reads, self._unsent_stamps = [], {}, {}
             # The server's time begins now, not when the call was queued: a busy loop is not a slow server.
             deadline = self._loop.time() + self._budget_s
             for waiting in unsent:
@@ -248,7 +262,7 @@ class Wire(asyncio.BufferedProtocol):
         if self._waiting and self.on_unanswered is not None:
             self.on_unanswered(self.known)
         self._waiting += self._unsent
-        self._unsent, self._unsent_reads = [], {}
+        self._unsent, self._unsent_reads, self._unsent_stamps = [], {}, {}
         while self._waiting:
             for future in self._waiting[0].futures:
                 if not future.done():

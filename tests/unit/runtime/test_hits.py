@@ -96,6 +96,44 @@ async def test_tasks_that_read_one_key_at_once_share_a_command(cache: Cache, val
     await cache.aio.aclose()
 
 
+async def test_tasks_that_read_other_keys_at_once_share_what_they_need_besides(cache: Cache, valkey: Server) -> None:
+    @cache.memoize()
+    async def square(n: int) -> int:
+        return n * n
+
+    for n in range(10):
+        await cache.aio.set(f"k{n}", n)
+        await square(n)
+    before = commands(valkey)
+    keys, squares = (cache.aio.get(f"k{n}") for n in range(10)), (square(n) for n in range(10))
+    assert await asyncio.gather(*keys, *squares) == [*range(10), *(n * n for n in range(10))]
+    assert commands(valkey) == before + 10 + 1 + 10 + 2
+    await cache.aio.aclose()
+
+
+async def test_one_that_is_cancelled_has_read_for_the_others_all_the_same(cache: Cache) -> None:
+    for n in range(3):
+        await cache.aio.set(f"k{n}", n)
+    tasks = [asyncio.create_task(cache.aio.get(f"k{n}")) for n in range(3)]
+    await asyncio.sleep(0)  # they have asked
+    tasks[0].cancel()
+    assert await asyncio.gather(*tasks[1:]) == [1, 2]
+    assert await cache.aio.get("k0") == 0
+    await cache.aio.aclose()
+
+
+async def test_what_tasks_share_is_as_new_as_their_questions(cache: Cache) -> None:
+    await cache.aio.set("k0", 0)
+    await cache.aio.set("k1", 1)
+    early = asyncio.create_task(cache.aio.get("k0"))
+    await asyncio.sleep(0)  # it has asked
+    receipt = await cache.aio.invalidate_all()
+    assert receipt.applied
+    assert await asyncio.gather(cache.aio.get("k0"), cache.aio.get("k1")) == [None, None]
+    await early
+    await cache.aio.aclose()
+
+
 async def test_a_task_without_a_reply_spends_one_budget_and_has_the_server_left_alone(
     start_server: Callable[..., Server], namespace: str
 ) -> None:
