@@ -17,7 +17,14 @@ from afresh import Cache, Near
 from afresh.testing import wait_until
 
 # How many times each path is run, N: so many that a count is exact to some 0.1 %.
-TIMES: Final = {"reference": 20, "get, a remote hit": 20, "memoize, a remote hit": 20, "memoize, a near hit": 500}
+TIMES: Final = {
+    "reference": 20,
+    "get, a remote hit": 20,
+    "memoize, a remote hit": 20,
+    "memoize, a near hit": 500,
+    "set": 20,
+    "set_many of 100 keys": 2,
+}
 REPEATS: Final = 5
 _WARM: Final = 50
 
@@ -64,9 +71,14 @@ def made(remote: Cache, near: Cache) -> Mapping[str, Callable[[], object]]:
         stats = near.stats().get("double")
         return stats.near_hits if stats else 0
 
+    def set_many() -> None:
+        remote.set_many(many, ttl="1h")
+
+    many = {f"key-{at}": VALUE for at in range(100)}
     remote.set("key", VALUE, ttl="1h")
     wait_until(is_near, 60, "a near hit")
-    operations = (reference, lambda: remote.get("key"), lambda: profile(7), lambda: double(7))
+    reads = (lambda: remote.get("key"), lambda: profile(7), lambda: double(7))
+    operations = (reference, *reads, lambda: remote.set("key", VALUE, ttl="1h"), set_many)
     paths: dict[str, Callable[[], object]] = dict(zip(TIMES, operations, strict=True))
     for path in paths.values():
         for _ in range(_WARM):

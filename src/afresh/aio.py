@@ -55,7 +55,7 @@ class AsyncCache(Facade):
 
     async def set_many(self, values: Mapping[str, object], *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> None:
         """See `Cache.set_many`."""
-        await operations.put_many(self._engine.async_ports(), self._pairs(values, ttl, tags))
+        await operations.put_many(self._engine.async_ports(), self._puts(values, ttl, tags))
 
     async def add(self, key: str, value: object, *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> bool:
         """See `Cache.add`."""

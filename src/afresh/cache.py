@@ -149,11 +149,11 @@ class Cache(Facade):
 
         Cost: 1 round trip; 2 where the namespace or a tag is new to this process, or was invalidated since it last stored something there.
         """
-        run_now(operations.put(self._engine.sync_ports(), self._keyed(key, ttl, tags), value))
+        operations.put_now(self._engine, self._keyed(key, ttl, tags), value)
 
     def set_many(self, values: Mapping[str, object], *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> None:
         """Store several values. Cost: 1 round trip in all, 2 as for `set`. See there."""
-        run_now(operations.put_many(self._engine.sync_ports(), self._pairs(values, ttl, tags)))
+        run_now(operations.put_many(self._engine.sync_ports(), self._puts(values, ttl, tags)))
 
     def add(self, key: str, value: object, *, ttl: Duration = MISSING, tags: Iterable[str] = ()) -> bool:
         """Store a value if there is none: True for exactly one of several callers. False if the server failed.

@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple, Self, final
 
 from afresh.codec.values import SignedPickle, check_codec
 from afresh.core.batches import Alike
-from afresh.core.keys import Key, Namespace, Tag, lock_names, names_each, user_id, values_each
+from afresh.core.keys import Key, Namespace, Tag, leases_each, lock_names, user_id, values_each
 from afresh.core.locks import Wanted
+from afresh.core.plain_puts import Puts
 from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy
 from afresh.core.ports import Codec, Values
 from afresh.core.reads import Request
@@ -270,21 +271,18 @@ class Facade:
         values = values_each(namespace, distinct)
         return distinct, Alike(self._keyed(distinct[0]), values, lambda at: namespace.names(user_id(distinct[at])))
 
-    def _each_keyed(self, keys: Iterable[str], ttl: Duration = MISSING, tags: Iterable[str] = ()) -> dict[str, Request]:
-        """Return the requests of several keys with the same options, by key."""
-        keys = listed("keys", keys)
-        if not _are_plain(keys):
-            return {key: self._keyed(key, ttl, tags) for key in keys}
-        names = names_each(self._engine.namespace, keys)
-        return dict(zip(keys, self._keyed(keys[0], ttl, tags).for_each(names), strict=True))
-
-    def _pairs(self, values: Mapping[str, object], ttl: Duration, tags: Iterable[str]) -> list[tuple[Request, object]]:
-        """Return the requests of `set_many`, with their values."""
+    def _puts(self, values: Mapping[str, object], ttl: Duration, tags: Iterable[str]) -> Puts | list[tuple[Request, object]]:
+        """Return what `set_many` is to put: alike, but for keys of memoized calls."""
         if not isinstance(values, Mapping):
             msg = f"set_many() takes a mapping from keys to values, not {type(values).__name__}: {{'user:7': value}}."
             raise TypeError(msg)
-        values = dict(values)
-        return list(zip(self._each_keyed(values, ttl, listed("tags", tags)).values(), values.values(), strict=True))
+        values, tags = dict(values), listed("tags", tags)
+        keys, each = tuple(values), tuple(values.values())
+        if not _are_plain(keys):
+            return [(self._keyed(key, ttl, tags), value) for key, value in values.items()]
+        namespace = self._engine.namespace
+        wanted = Alike(self._keyed(keys[0], ttl, tags), values_each(namespace, keys), lambda at: namespace.names(user_id(keys[at])))
+        return Puts(wanted, leases_each(namespace, keys), each)
 
     def _computed(self, key: str, compute: object, ttl: Any, tags: Iterable[str], stale_ttl: Duration) -> Request:
         """Return the request of `get_or_compute`, whose ttl may be a function of the value."""

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from afresh.core import ops, writes
+from afresh.core.batches import Alike
+from afresh.core.plain_puts import Puts
 from afresh.core.reads import Request, read
 from afresh.core.writes import Target
 from afresh.runtime.run_now import run_now
 from afresh.testing import explore
 from afresh.testing.stepping import Actor, Scenario
-from tests.flows.world import FUNCTION, NAMES, PRODUCTION, STAMPS, World, isolated, request
+from tests.flows.world import BARE, FUNCTION, NAMES, NAMESPACE, PRODUCTION, STAMPS, World, isolated, request
 
 WANTED = request()
 UNTAGGED = request(tags=())
@@ -96,6 +98,29 @@ def test_of_several_puts_one_is_there(changed: str | None) -> None:
         return None if stored(world) in {1, 2} else f"{stored(world)} is there"
 
     found = explore(meeting(cast, verdict))
+
+    print(f"{found.schedules:,} schedules")
+    assert found.failure is None, str(found.failure)
+
+
+@pytest.mark.parametrize("changed", [None, "namespace"])
+@pytest.mark.parametrize("are_alike", [False, True])
+def test_of_several_plain_puts_one_is_there(are_alike: bool, changed: str | None) -> None:
+    """A put of one key and one of several, which are both in one step where the stamp is as it was."""
+    names = [BARE.names, NAMESPACE.names("k:other")]
+    wanted = Alike(BARE, tuple(each.value for each in names), names.__getitem__)
+
+    def putting(world: World, value: int) -> Actor:
+        ports = world.remembering(BARE, changed=changed)
+        if are_alike:
+            return writes.put_alike(ports, Puts(wanted, [each.lease for each in names], [value, value]))
+        return writes.put(ports, BARE, value)
+
+    def verdict(world: World) -> str | None:
+        each = [stored(world, request) for request in wanted.requests()]
+        return None if each in ([1, 1], [2, 2]) or (not are_alike and each[0] in {1, 2}) else f"{each} are there"
+
+    found = explore(meeting(lambda world: [putting(world, 1), putting(world, 2)], verdict))
 
     print(f"{found.schedules:,} schedules")
     assert found.failure is None, str(found.failure)

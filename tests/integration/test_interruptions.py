@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from afresh.core.breaker import Breaker
-from afresh.core.ops import Get
+from afresh.core.ops import Get, Set, Unlink
 from afresh.core.restarts import ServerRun
 from afresh.errors import StoreError, StoreUnavailable
 from afresh.runtime.run_now import run_now
@@ -174,6 +174,22 @@ def test_an_interruption_at_any_line_gives_no_thread_anothers_value(stocked: Ser
         for key in KEYS:
             assert ask(Get(key), ()) == [key.encode()]
             assert run_now(store.flight([Get(key)])) == [key.encode()]
+        store.close()
+
+    at_each_line((sync, line, pool, guarded), error, work)
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_an_interruption_of_a_put_at_any_line_gives_no_thread_anothers_value(stocked: Server, error: type[BaseException]) -> None:
+    def work(interruption: Interruption) -> None:
+        store = SyncStore(parse_url(stocked.url), budget_s=BUDGET_S, peer=Peer("the server", ServerRun()))
+        guard = GuardedStore(store, Breaker(), BUDGET_S)
+        with interruption.armed(), suppress(error):
+            for key in KEYS:
+                put = (Unlink(key + "lease"), Set(key, 600_000, key.encode()))
+                assert guard.tell(put, (Get(key),)) == [0, b"OK", key.encode()]
+        for key in KEYS:
+            assert guard.ask(Get(key), ()) == [key.encode()]
         store.close()
 
     at_each_line((sync, line, pool, guarded), error, work)

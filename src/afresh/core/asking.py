@@ -1,4 +1,4 @@
-"""What a store can do besides flights: answer the plainest of reads without a coroutine. See `afresh.runtime.hits`."""
+"""What a store can do besides flights: the plainest of reads and puts, without a coroutine. See `afresh.runtime.hits`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,23 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from afresh.core.ops import Get, Op
 from afresh.errors import StoreError
 
-__all__ = ["Ask", "AskSoon"]
+__all__ = ["Ask", "AskSoon", "Tells"]
 
 # Runs a read, and GETs besides, in one write and without a coroutine; None if that is a flight's business, since all is not well.
 Ask: TypeAlias = Callable[[Op, tuple[Get, ...]], list[Any] | None]
+
+
+@runtime_checkable
+class Tells(Protocol):
+    """What a store for threads can do besides: it is `Ask` for writes."""
+
+    def tell(self, writes: tuple[Op, ...], reads: tuple[Get, ...], /) -> list[Any] | None:
+        """Run writes, which are no scripts and may be sent twice, and GETs after them; None if that is a flight's business.
+
+        Raises:
+            StoreError: what a flight would have raised.
+        """
+        ...
 
 
 @runtime_checkable

@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from afresh.core.envelope import Entry
 from afresh.core.ops import HashGet
-from afresh.core.ports import Dictionaries, Ports
+from afresh.core.ports import Ports
 from afresh.errors import StoreError
 
-__all__ = ["CURRENT", "fetch_dictionary", "take_newest"]
+__all__ = ["CURRENT", "Dictionaries", "fetch_dictionary", "take_newest"]
 
 # The field of the hash that names the newest.
 CURRENT = "current"
+
+
+class Dictionaries(Protocol):
+    """The compression dictionaries of one function, as far as they are here. See `afresh.codec.dictionaries`."""
+
+    current: int
+
+    @property
+    def key(self) -> str:
+        """The name of the hash that has them all."""
+        ...
+
+    def is_due(self, now_us: int, /) -> bool:
+        """Say whether it is time to ask for the newest number, and count that as done."""
+        ...
+
+    def lacks(self, number: int, /) -> bool:
+        """Say whether this one must be fetched."""
+        ...
+
+    def know(self, number: int, content: bytes, /) -> None:
+        """Keep one."""
+        ...
 
 
 async def fetch_dictionary(ports: Ports, dictionaries: Dictionaries | None, entry: Entry | None) -> bool:

@@ -39,8 +39,8 @@ __all__ = [
     "function_id",
     "key_slot",
     "key_tag",
+    "leases_each",
     "lock_names",
-    "names_each",
     "run_note",
     "twins",
     "user_id",
@@ -205,18 +205,19 @@ class Namespace:
 
 
 def values_each(namespace: Namespace, keys: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the entries of several keys: the first one of those that `names_each` returns."""
+    """Return the names of the entries of several of an application's keys: the first ones that `Namespace.names_of` returns."""
+    return _each(f"{namespace.name}:v:{{", keys)
+
+
+def leases_each(namespace: Namespace, keys: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of their leases: the second ones."""
+    return _each(f"{namespace.name}:l:{{", keys)
+
+
+def _each(prefix: str, keys: Sequence[str]) -> tuple[str, ...]:
     kind, identities = _identities(keys)
-    prefix = f"{namespace.name}:v:{{{kind}"
+    prefix += kind
     return tuple([f"{prefix}{each}}}" for each in identities])
-
-
-def names_each(namespace: Namespace, keys: Sequence[str]) -> list[Names]:
-    """Do what `Namespace.names_of` does for several of an application's keys."""
-    kind, identities = _identities(keys)
-    value, lease, stamp = (f"{namespace.name}:{each}:{{{kind}" for each in "vlt")
-    new = tuple.__new__  # what Names(…) does before takes as long as all the rest
-    return [new(Names, (f"{value}{each}}}", f"{lease}{each}}}", f"{stamp}{each}}}")) for each in identities]
 
 
 def _identities(keys: Sequence[str]) -> tuple[str, Iterable[str]]:

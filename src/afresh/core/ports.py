@@ -14,7 +14,8 @@ from afresh.core.policy import LEASE_MS
 from afresh.core.stamps import Remembered
 
 if TYPE_CHECKING:
-    from afresh.core.asking import Ask, AskSoon
+    from afresh.core.asking import Ask, AskSoon, Tells
+    from afresh.core.dictionaries import Dictionaries
     from afresh.core.late import Invalidations
     from afresh.core.reads import Hit, Request
 
@@ -272,29 +273,6 @@ class Codec(Protocol):
         ...
 
 
-class Dictionaries(Protocol):
-    """The compression dictionaries of one function, as far as they are here. See `afresh.codec.dictionaries`."""
-
-    current: int
-
-    @property
-    def key(self) -> str:
-        """The name of the hash that has them all."""
-        ...
-
-    def is_due(self, now_us: int, /) -> bool:
-        """Say whether it is time to ask for the newest number, and count that as done."""
-        ...
-
-    def lacks(self, number: int, /) -> bool:
-        """Say whether this one must be fetched."""
-        ...
-
-    def know(self, number: int, content: bytes, /) -> None:
-        """Keep one."""
-        ...
-
-
 class Encoded(NamedTuple):
     """A value's payload and how it was made, for the envelope's header."""
 
@@ -352,6 +330,7 @@ class Ports:
         invalidations: who repeats those; None if nobody does.
         ask: how a thread reads without a flow; None where nobody can. See `afresh.runtime.hits`.
         asks_soon: the same for tasks.
+        tells: how a thread puts without a flow.
     """
 
     def __init__(
@@ -371,6 +350,7 @@ class Ports:
         invalidations: Invalidations | None = None,
         ask: Ask | None = None,
         asks_soon: AskSoon | None = None,
+        tells: Tells | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -386,6 +366,7 @@ class Ports:
         self.invalidations = invalidations
         self.ask = ask
         self.asks_soon = asks_soon
+        self.tells = tells
 
     def but(self, **changes: Any) -> Ports:
         """Return the same with some of them changed."""

@@ -9,10 +9,9 @@ since, nobody is served what was written, for old stamps never return, and it is
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from afresh.core.batches import MOST_AT_ONCE
 from afresh.core.budget import one_call
 from afresh.core.changes import change, ensured, guess_of, sent, vector_now, vectors_now, write
 from afresh.core.commits import envelope_of, prefix_of
@@ -20,13 +19,14 @@ from afresh.core.decide import Cause, State, Verdict, classify
 from afresh.core.envelope import FOR_EVER, Entry, Flag, pack_prefix, parse
 from afresh.core.keys import Names, Namespace, key_tag, writers_of
 from afresh.core.ops import Bump, Expire, Incr, Invalidate, Op, Put, Set, Stamp, Swap, Touch, Unlink
+from afresh.core.plain_puts import PlainPut, Puts, plain_put, plain_puts, unlinking, was_put
 from afresh.core.policy import KEY_STAMP_MS, hard_ttl_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Ports
 from afresh.core.reads import Request, alike, decoded, judge, look
-from afresh.core.stamps import STAMP_BYTES
+from afresh.core.stamps import STAMP_BYTES, Needs
 from afresh.errors import NotAnInteger, StoreError, StoreRefused, StoreUnavailable, UndecodablePayload
 
-__all__ = ["Target", "add", "attempt", "dropped_by", "expire", "incr", "invalidate", "key_targets", "put", "put_many", "touch"]
+__all__ = ["Target", "add", "attempt", "dropped_by", "expire", "incr", "invalidate", "key_targets", "put", "put_alike", "put_many", "touch"]
 
 # How often a compare-and-set is tried again when others write the same key in between.
 _TRIES = 20
@@ -53,21 +53,28 @@ async def put(ports: Ports, request: Request, value: object) -> bool:
         UnencodableValue: before anything is written.
         StoreError: if the server failed.
     """
-    needs, ttl_ms = request.needs, request.policy.ttl_for(value)
-    is_bare = len(needs.tags) == needs.implicit and not needs.flags & Flag.FUNCTION  # under the namespace's stamp at most
-    guess = ports.remembered.vector(needs) if is_bare and ttl_ms else None
-    if guess is None or ttl_ms is None:
+    plain = plain_put(ports, request, value)
+    if plain is None:
         return await put_many(ports, [(request, value)])
-    # Most writes are this one: nothing is made for many, and nothing is needed but that the stamps are still those remembered.
-    encoded = request.values.encode(value)
-    started_us = ports.clock.ticks_us()
-    name, lease, _ = request.names
-    setting = Set(name, hard_ttl_ms(ttl_ms, request.policy.kept_ms), envelope_of(ports, request, encoded, guess, ttl_ms=ttl_ms))
-    unlinked, stored, *stamps = await sent(ports, (name,), (Unlink(lease), setting, *needs.reads))
-    if unlinked.__class__ is int and stored == b"OK" and needs.vector(stamps) == guess:
+    return await _put_plainly(ports, (request.names.value,), request.needs, plain, lambda: [(request, value)])
+
+
+async def put_alike(ports: Ports, puts: Puts) -> bool:
+    """Do what `put_many` does, for values whose requests differ in nothing but names."""
+    plain = plain_puts(ports, puts)
+    if plain is None:
+        return await put_many(ports, puts.pairs())
+    return await _put_plainly(ports, puts.wanted.values, puts.wanted.like.needs, plain, puts.pairs)
+
+
+async def _put_plainly(
+    ports: Ports, names: Sequence[str], needs: Needs, plain: PlainPut, pairs: Callable[[], list[tuple[Request, object]]]
+) -> bool:
+    """Send what is plain. If that is not enough, put the pairs by all means."""
+    (_, ops), started_us = plain, ports.clock.ticks_us()
+    if was_put(ports, needs, plain, await sent(ports, names, (*ops, *needs.reads))):
         return True
-    ports.remembered.learn(dict(zip([get.key for get in needs.reads], stamps, strict=True)))
-    return await put_many(one_call(ports, ports.clock.ticks_us() - started_us), [(request, value)])
+    return await put_many(one_call(ports, ports.clock.ticks_us() - started_us), pairs())
 
 
 async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> bool:
@@ -102,11 +109,6 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
     return None not in vectors.values()
 
 
-def _unlinking(names: Sequence[str]) -> list[Op]:
-    starts = range(0, len(names), MOST_AT_ONCE)
-    return [Unlink(names[at], tuple(names[at + 1 : at + MOST_AT_ONCE])) for at in starts]
-
-
 async def _drop(ports: Ports, requests: Sequence[Request]) -> None:
     """Drop what is there, and have all near tiers forget it, on a full server, too, which refuses to announce it."""
     functions = [request for request in requests if request.needs.flags & Flag.FUNCTION]
@@ -118,7 +120,7 @@ async def _drop(ports: Ports, requests: Sequence[Request]) -> None:
 
 
 def _dropping(requests: Iterable[Request]) -> list[Op]:
-    return _unlinking([name for request in requests for name in request.names[:2]])
+    return unlinking([name for request in requests for name in request.names[:2]])
 
 
 def _putting(ports: Ports, encoded: Sequence[tuple[Request, Encoded]], vectors: Mapping[int, bytes | None], ttl_ms: int | None) -> list[Op]:
@@ -150,7 +152,7 @@ def _putting(ports: Ports, encoded: Sequence[tuple[Request, Encoded]], vectors: 
             puts.append(new(Set, (value, px_ms, envelope)))
         else:
             puts.append(Put(value, lease, envelope, 0))
-    return [*_dropping(dropped), *_unlinking(leases), *puts]
+    return [*_dropping(dropped), *unlinking(leases), *puts]
 
 
 async def add(ports: Ports, request: Request, value: object) -> bool:

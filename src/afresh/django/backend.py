@@ -100,7 +100,7 @@ class RedisCache(BaseCache):
         Raises:
             Exception: whatever pickling raises; nothing is changed then.
         """
-        run_now(operations.put(self.engine.sync_ports(), self._request(key, version, timeout), value))
+        operations.put_now(self.engine, self._request(key, version, timeout), value)
 
     async def aset(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
         """See `set`."""
@@ -115,9 +115,11 @@ class RedisCache(BaseCache):
         return await self._set_many(self.engine.async_ports(), data, timeout, version)
 
     async def _set_many(self, ports: Ports, data: Mapping[Any, Any], timeout: Any, version: int | None) -> list[Any]:
-        pairs = [(self._request(key, version, timeout), value) for key, value in data.items()]
-        stored = await operations.put_many(ports, pairs)
-        return [] if stored or not pairs or pairs[0][0].policy.ttl_ms == 0 else list(data)
+        if not data:
+            return []
+        names, policy = tuple([self.make_and_validate_key(key, version=version) for key in data]), self._policy(timeout)
+        stored = await operations.put_many(ports, self._requests.puts(names, tuple(data.values()), policy))
+        return [] if stored or policy.ttl_ms == 0 else list(data)
 
     def add(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> bool:
         """Store a value if there is none: True for exactly one of several callers. Cost: 1 round trip; 2 where there is one."""
@@ -229,8 +231,10 @@ class RedisCache(BaseCache):
         return None if timeout is None else max(0, timeout)
 
     def _request(self, key: Any, version: int | None, timeout: Any = None) -> Request:
-        policy = READ if timeout is None else Policy(_ttl_ms(self.get_backend_timeout(timeout)))
-        return self._requests.of(self.make_and_validate_key(key, version=version), policy)
+        return self._requests.of(self.make_and_validate_key(key, version=version), self._policy(timeout))
+
+    def _policy(self, timeout: Any) -> Policy:
+        return READ if timeout is None else Policy(_ttl_ms(self.get_backend_timeout(timeout)))
 
     def _extent(self) -> clearing.Extent:
         return clearing.extent_of(self.make_key, self.version)

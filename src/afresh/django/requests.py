@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from afresh.core.batches import Alike
 from afresh.core.keys import twins
+from afresh.core.plain_puts import Puts
 from afresh.core.policy import Policy
 from afresh.core.reads import Request
 from afresh.core.stamps import NOTHING
@@ -38,7 +40,11 @@ class Requests:
         """Return the request for the key of this name. The near tier, if there is one, may keep it if it hears what becomes of it."""
         return Request(twins(self._namespace, name), NOTHING, policy, self.values, OWNER, None, name.startswith(self._near_head))
 
-    def alike(self, names: tuple[str, ...]) -> Alike:
+    def alike(self, names: tuple[str, ...], policy: Policy = READ) -> Alike:
         """Return what is wanted of several keys."""
-        like = self.of(names[0])._replace(near=all(name.startswith(self._near_head) for name in names))
+        like = self.of(names[0], policy)._replace(near=all(name.startswith(self._near_head) for name in names))
         return Alike(like, names, lambda at: twins(self._namespace, names[at]))
+
+    def puts(self, names: tuple[str, ...], values: Sequence[object], policy: Policy) -> Puts:
+        """Return what puts values under several keys."""
+        return Puts(self.alike(names, policy), [twins(self._namespace, name).lease for name in names], values)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from afresh.codec.dictionaries import Dictionaries
 from afresh.codec.values import Codecs
-from afresh.core.asking import Ask, AskSoon
+from afresh.core.asking import AskSoon, Tells
 from afresh.core.keys import Namespace, dictionaries_of
 from afresh.core.ops import Op
 from afresh.core.policy import LEASE_MS, LONGEST_COMPUTE_MS
@@ -142,7 +142,8 @@ class Engine:
             with self._opening:
                 stores = self.stores
                 store = stores.sync()
-                self.threads = self._ports(store, SyncClock(stores.now_ms), SyncFlights(self._table), store.ask)
+                ways = {"ask": store.ask, "tells": store if isinstance(store, Tells) else None}
+                self.threads = self._ports(store, SyncClock(stores.now_ms), SyncFlights(self._table), ways)
         return self.threads
 
     def async_ports(self) -> Ports:
@@ -153,8 +154,8 @@ class Engine:
             with self._opening:
                 stores = self.stores
                 store = stores.aio()
-                asks_soon = store if isinstance(store, AskSoon) else None
-                self.tasks = self._ports(store, AsyncClock(stores.now_ms), AsyncFlights(self._table), asks_soon=asks_soon)
+                ways = {"asks_soon": store if isinstance(store, AskSoon) else None}
+                self.tasks = self._ports(store, AsyncClock(stores.now_ms), AsyncFlights(self._table), ways)
         return self.tasks
 
     @property
@@ -162,7 +163,8 @@ class Engine:
         """Say whether there is no server, nor a need of one: nothing is read or stored."""
         return self._stores is None and not os.environ.get("AFRESH_URL") and bypassed()
 
-    def _ports(self, store: Store, clock: Clock, flights: Flights, ask: Ask | None = None, asks_soon: AskSoon | None = None) -> Ports:
+    def _ports(self, store: Store, clock: Clock, flights: Flights, ways: Mapping[str, Any]) -> Ports:
+        """Return ports, with the store's ways around flights: see `afresh.core.asking`."""
         from random import random  # importing afresh loads no store, which is what loads this, too
 
         near = None
@@ -184,8 +186,7 @@ class Engine:
             lost=self._lost,
             withheld=self.replays.lates,
             invalidations=self.replays,
-            ask=ask,
-            asks_soon=asks_soon,
+            **ways,
         )
 
     def _listen(self, tier: NearTier) -> None:

@@ -16,15 +16,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from time import perf_counter_ns
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from afresh.core import writes
 from afresh.core.batches import Alike, values_of
+from afresh.core.budget import one_call
 from afresh.core.capture import fetch_many_into
 from afresh.core.decide import Cause, State
 from afresh.core.envelope import FOR_EVER
 from afresh.core.late import late_of
+from afresh.core.plain_puts import Puts, plain_put, was_put
 from afresh.core.ports import Ports
 from afresh.core.reads import Hit, Request, counted, fetch, is_withheld, read
 from afresh.core.results import Entry, Receipt
@@ -33,7 +36,7 @@ from afresh.errors import StoreError
 from afresh.runtime.capturing import capturing
 from afresh.runtime.engine import Engine
 from afresh.runtime.run_now import run_now
-from afresh.runtime.surroundings import bypassed
+from afresh.runtime.surroundings import DISABLED, ENVIRONMENT, SURROUNDINGS, bypassed
 
 __all__ = [
     "add",
@@ -48,6 +51,7 @@ __all__ = [
     "peek",
     "put",
     "put_many",
+    "put_now",
     "touch",
     "ttl_s",
 ]
@@ -135,14 +139,37 @@ async def put(ports: Ports, request: Request, value: object) -> bool:
         return False
 
 
-async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> bool:
-    """Store values whose requests share needs and policy. True if stored. Cost: as for one."""
-    if bypassed() or not pairs:
+def put_now(engine: Engine, request: Request, value: object) -> bool:
+    """Do what `put` does, for a thread: without a flow, if it is plain and stays so."""
+    ports = engine.threads
+    if ports is None or SURROUNDINGS.get() is not None or DISABLED in ENVIRONMENT or ports.withheld or ports.near:
+        return run_now(put(engine.sync_ports(), request, value))
+    store = ports.tells
+    plain = None if store is None else plain_put(ports, request, value)
+    if store is None or plain is None:
+        return run_now(put(ports, request, value))
+    began_ns = perf_counter_ns()
+    try:
+        replies = store.tell(plain[1], request.needs.reads)
+    except StoreError as error:
+        ports.events.suppressed("set", error)
+        return False
+    if replies is None:
+        return run_now(put(ports, request, value))
+    if was_put(ports, request.needs, plain, replies):
+        return True
+    return run_now(put_many(one_call(ports, (perf_counter_ns() - began_ns) // 1000), [(request, value)]))
+
+
+async def put_many(ports: Ports, wanted: Puts | Sequence[tuple[Request, object]]) -> bool:
+    """Store values whose requests share a policy. True if stored. Cost: as for one."""
+    if bypassed() or not (wanted.values if isinstance(wanted, Puts) else wanted):
         return False
     try:
         if ports.withheld:
-            _refuse_withheld(ports, [request for request, _ in pairs])
-        return await writes.put_many(ports, pairs)
+            wanted = wanted.pairs() if isinstance(wanted, Puts) else wanted
+            _refuse_withheld(ports, [request for request, _ in wanted])
+        return await (writes.put_alike(ports, wanted) if isinstance(wanted, Puts) else writes.put_many(ports, wanted))
     except StoreError as error:
         ports.events.suppressed("set", error)
         return False

@@ -65,6 +65,16 @@ class GuardedStore(Generic[S]):
             self._note(error, 0)
             raise
 
+    def tell(self: GuardedStore[SyncStore], writes: tuple[Op, ...], reads: tuple[Get, ...], /) -> list[Any] | None:
+        """See `afresh.core.asking.Tells`. As `ask`."""
+        if not self._breaker.is_closed:
+            return None
+        try:
+            return self._store.tell(writes, reads)
+        except BaseException as error:
+            self._note(error, 0)
+            raise
+
     def ask_soon(self: GuardedStore[AsyncStore], first: Op, reads: tuple[Get, ...], /) -> Awaitable[list[Any]] | None:
         """See `afresh.core.asking.AskSoon`."""
         return self._store.ask_soon(first, reads) if self._breaker.is_closed else None

@@ -64,7 +64,7 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
         op: the operation.
         with_source: send a script by its source (EVAL), for a server that does not know its digest yet.
     """
-    if op.__class__ is Get:  # the four that nearly all flights are made of
+    if op.__class__ is Get:  # those that nearly all flights are made of
         return ("GET", op.key)
     if op.__class__ is HashGet:
         return ("HMGET", op.key, *op.fields)
@@ -87,7 +87,12 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
 
 def packed(op: Op, *, with_source: bool = False) -> bytes:
     """Return an operation as the server reads it. See `words`."""
-    command = ("GET", op[0]) if op.__class__ is Get else words(op, with_source=with_source)  # a hit's first: no call for it
+    if op.__class__ is Get:  # a hit's and a put's first: no call for them
+        command: tuple[Word, ...] = ("GET", op[0])
+    elif op.__class__ is Set:
+        command = ("PSETEX", op[0], str(op[1]), op[2])
+    else:
+        command = words(op, with_source=with_source)
     data: bytes = pack_command(command)  # type: ignore[arg-type]  # hiredis declares one word, takes many
     return data
 

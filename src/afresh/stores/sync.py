@@ -53,6 +53,11 @@ class SyncStore:
         asked = packed(first) + (self._packed_reads(reads) or b"")
         return self._exchange(asked, 1 + len(reads), 0.0, lambda: asked)
 
+    def tell(self, writes: tuple[Op, ...], reads: tuple[Get, ...], /) -> list[Any]:
+        """See `afresh.core.asking.Tells`."""
+        told = b"".join([*map(packed, writes), self._packed_reads(reads) or b""])
+        return self._exchange(told, len(writes) + len(reads), 0.0, lambda: told)
+
     def forget(self) -> None:
         """Drop the connections without a word to the server: they belong to the parent process."""
         self._pool = self._new_pool()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given, strategies as st
 from redis.crc import key_slot as slot_of_redis_py
 
-from afresh.core.keys import SLOTS, Key, Namespace, function_id, key_slot, names_each, twins, user_id, values_each
+from afresh.core.keys import SLOTS, Key, Namespace, function_id, key_slot, leases_each, twins, user_id, values_each
 from afresh.errors import ConfigurationError
 
 # Text that is likely to go wrong: braces, escapes, our own separators, lone surrogates, and keys just around the longest plain one.
@@ -185,5 +185,5 @@ plain_keys = st.text("abcz09_.:/@=,+<>-", max_size=130)
 @example(Namespace("t"), ["a", "b" * 121])
 def test_several_names_are_those_of_each(namespace: Namespace, keys: list[str]) -> None:
     names = [namespace.names_of(key) for key in keys]
-    assert names_each(namespace, keys) == names
     assert values_each(namespace, keys) == tuple(each.value for each in names)
+    assert leases_each(namespace, keys) == tuple(each.lease for each in names)
