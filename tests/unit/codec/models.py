@@ -183,6 +183,8 @@ def same(one: Any, other: Any) -> bool:  # noqa: C901, PLR0912  # a table of typ
             return one == other and Counter(map(type, one)) == Counter(map(type, other))
         case bytes() | bytearray() | str() | int():
             return one == other
+        case SimpleNamespace():
+            return same(vars(one), vars(other))
         case pydantic.BaseModel():
             return same(one.__getstate__(), other.__getstate__())
     states = [_state(value) for value in (one, other)]
