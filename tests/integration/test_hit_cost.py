@@ -18,7 +18,7 @@ from afresh import Cache
 from tests.support.servers import Server
 
 # Without those of the event loop, which differ from Python to Python.
-MOST_OF_A_TASK, TASKS = {"get": 47, "call": 63}, 50
+MOST_OF_A_TASK, TASKS = {"get": 46, "call": 59}, 50
 MOST = {"get": 47, "call": 67, "row": 70, "set": 76, "get_many, each of 100": 4, "set_many, each of 100": 14}
 
 

@@ -114,7 +114,8 @@ class Tasks:
 
     async def begin(self, request: Request) -> Hit | Claim | Behind:
         """See `Threads.begin`."""
-        found = await self._engine.task_hits.look(request)
+        hits = self._engine.task_hits
+        found = await hits.find(request) if hits.may_look(request) else None
         if isinstance(found, Hit):
             return found
         ports, captured = found or self._engine.async_ports(), capturing(request.namespace)

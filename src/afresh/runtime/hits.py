@@ -142,8 +142,6 @@ class TaskHits:
                 return hit
         return told(ports, (get, *reads), replies, (perf_counter_ns() - began_ns) // 1000)
 
-    async def look(self, request: Request) -> Hit | Ports | None:
-        """See `Hits.look`. However many tasks read a key at once, that is one command: they need not be counted."""
-        if self._engine.flights.alone.is_joined(request.names.value):
-            return None
-        return await self.find(request)
+    def may_look(self, request: Request) -> bool:
+        """Say what `Hits.look` asks first. However many tasks read a key at once, that is one command: they need not be counted."""
+        return not self._engine.flights.alone.is_joined(request.names.value)
