@@ -9,7 +9,7 @@ import linecache
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 import afresh
 from afresh import Cache
+from afresh.runtime.surroundings import SURROUNDINGS
 from tests.support.servers import Server
 
 # A coroutine that was made and not begun: what it stood for is taken back, which is what is tested.
@@ -144,6 +145,13 @@ def loop() -> Any:
     yield loop
     asyncio.set_event_loop(None)
     loop.close()
+
+
+@pytest.fixture(autouse=True)
+def surroundings() -> Iterator[None]:
+    """Let no other test run where a call that was interrupted between its claim and its compute has left the thread: in a compute."""
+    yield
+    SURROUNDINGS.set(None)
 
 
 def _in_thread(call: Callable[[int], object], x: int) -> object:
