@@ -435,6 +435,11 @@ TRIGGERS = {
     "django: timeout": (lambda: of_django(SOCKET_TIMEOUT="x"), r"OPTIONS\['SOCKET_TIMEOUT'\]='x' is not a duration: give seconds"),
     "django: no timeout": (lambda: of_django(SOCKET_TIMEOUT=0), r"OPTIONS\['SOCKET_TIMEOUT'\] is 0: .*more than 0"),
     "django: flag": (lambda: of_django(IGNORE_EXCEPTIONS=1), r"OPTIONS\['IGNORE_EXCEPTIONS'\] is 1: write True or False"),
+    "django: near": (lambda: of_django(NEAR="2s"), r"OPTIONS\['NEAR'\] is '2s': write afresh\.Near\(max_stale='2s'\), or leave it out"),
+    "django: keys for near": (
+        lambda: of_django(NEAR=Near()),
+        r"NEAR.*keys that begin with a fixed text.*begin with '': leave KEY_FUNCTION out",
+    ),
     "django: clear": (lambda: extent_of(lambda key, version: key, 1), r"must begin with a fixed text \(such as KEY_PREFIX\).*Nothing was"),
     "django: alias": (an_alias_of_another, r"CACHES\['default'\] has the BACKEND .*set it to 'afresh\.django\.RedisCache'"),
     "django: nothing to count": (lambda: django_cache("k"), r"Key ':1:k' not found"),

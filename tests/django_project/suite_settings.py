@@ -30,8 +30,8 @@ class InsteadOfLocMem(Backend):
 
     def __init__(self, name, params):
         database = DATABASES_BY_LOCATION.setdefault(name, len(DATABASES_BY_LOCATION))
-        if os.environ.get("SUITE_NEAR"):
-            params = params | {"OPTIONS": {"NEAR": Near(max_stale="200ms")}}
+        near = {"NEAR": Near(max_stale="200ms")} if os.environ.get("SUITE_NEAR") else {}
+        params = params | {"OPTIONS": {"SOCKET_TIMEOUT": 10} | near}  # the machine may be busy
         super().__init__(f"{os.environ['SUITE_LOCATION']}?db={database}", params)
 
 
