@@ -19,7 +19,7 @@ from tests.support.servers import Server
 
 # Without those of the event loop, which differ from Python to Python.
 MOST_OF_A_TASK, TASKS = {"get": 46, "call": 59}, 50
-MOST = {"get": 47, "call": 67, "row": 70, "set": 76, "get_many, each of 100": 4, "set_many, each of 100": 14}
+MOST = {"get": 47, "call": 67, "row": 70, "set": 78, "get_many, each of 100": 4, "set_many, each of 100": 15}
 
 
 def calls_of(operation: Callable[[], object]) -> int:

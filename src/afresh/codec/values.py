@@ -39,7 +39,7 @@ class CodecValues:
         plain: the codec byte of payloads that need nothing but to be decoded, -1 if there are none, and what decodes.
     """
 
-    __slots__ = ("codec", "dictionaries", "max_bytes", "plain", "schema", "signer")
+    __slots__ = ("_plain_below", "codec", "dictionaries", "max_bytes", "plain", "schema", "signer")
 
     def __init__(
         self, codec: Codec, signer: Signer | None = None, max_bytes: int = MAX_VALUE_BYTES, dictionaries: Dictionaries | None = None
@@ -50,6 +50,8 @@ class CodecValues:
         self.dictionaries = dictionaries
         self.schema = codec.schema
         self.plain = (codec.codec_id if signer is None else -1), codec.decode
+        # Payloads of fewer bytes are stored as they are.
+        self._plain_below = 0 if signer is not None or dictionaries is not None else min(SMALLEST_BYTES, max_bytes + 1)
 
     def with_dictionaries(self, dictionaries: Dictionaries) -> CodecValues:
         """Return the same for the values of one function."""
@@ -74,6 +76,12 @@ class CodecValues:
             raise
         except Exception as error:
             raise UnencodableValue(type(value).__name__, reason=f"{type(self.codec).__name__} raised {type(error).__name__}") from error
+        if len(payload) < self._plain_below:
+            # What Encoded(…) does before this takes as long as packing a small value.
+            return tuple.__new__(Encoded, (self.codec.codec_id, 0, payload, 0))
+        return self._reduced(value, payload)
+
+    def _reduced(self, value: object, payload: bytes) -> Encoded:
         if len(payload) > self.max_bytes:
             reason = f"it takes {len(payload):,} bytes, and max_value_bytes is {self.max_bytes:,}"
             raise UnencodableValue(type(value).__name__, reason=reason)
@@ -83,8 +91,7 @@ class CodecValues:
             number, packed = self._compressed(payload)
             if packed is not None:
                 payload, flags = packed, flags | Flag.COMPRESSED
-        # What Encoded(…) does before this takes as long as packing a small value.
-        return tuple.__new__(Encoded, (self.codec.codec_id, flags, payload, number))
+        return Encoded(self.codec.codec_id, flags, payload, number)
 
     def _compressed(self, payload: bytes) -> tuple[int, bytes | None]:
         """Return the dictionary's number, 0 for none, and the compressed payload, None where it stays as it is."""

@@ -22,6 +22,8 @@ __all__ = ["Exchange", "Script", "Word", "deliver", "packed", "reading", "reads_
 Word: TypeAlias = str | bytes
 
 _MOST_REMEMBERED: Final = 1024
+# As RESP has it, filled in by Python in half the time that hiredis takes.
+_PSETEX: Final = b"*4\r\n$6\r\nPSETEX\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
 
 
 class Exchange(Protocol):
@@ -87,12 +89,10 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
 
 def packed(op: Op, *, with_source: bool = False) -> bytes:
     """Return an operation as the server reads it. See `words`."""
-    if op.__class__ is Get:  # a hit's and a put's first: no call for them
-        command: tuple[Word, ...] = ("GET", op[0])
-    elif op.__class__ is Set:
-        command = ("PSETEX", op[0], str(op[1]), op[2])
-    else:
-        command = words(op, with_source=with_source)
+    if op.__class__ is Set:
+        name, ttl_ms, envelope = op[0].encode(), b"%d" % op[1], op[2]
+        return _PSETEX % (len(name), name, len(ttl_ms), ttl_ms, len(envelope), envelope)
+    command = ("GET", op[0]) if op.__class__ is Get else words(op, with_source=with_source)  # a hit's first: no call for it
     data: bytes = pack_command(command)  # type: ignore[arg-type]  # hiredis declares one word, takes many
     return data
 

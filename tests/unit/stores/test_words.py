@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from afresh.core.ops import Claim, Incr, Op, Scan, Seize, TableExtend
-from afresh.stores.scripts import words
+from hiredis import pack_command
+from hypothesis import given, strategies as st
+
+from afresh.core.ops import Claim, Incr, Op, Scan, Seize, Set, TableExtend
+from afresh.stores.scripts import packed, words
 
 
 def test_no_word_is_a_number() -> None:
@@ -18,3 +21,9 @@ def test_no_word_is_a_number() -> None:
     for op in ops:
         for with_source in (False, True):
             assert all(isinstance(word, (str, bytes)) for word in words(op, with_source=with_source)), op
+
+
+@given(value=st.text(st.characters(codec="utf-8")), ttl_ms=st.integers(1, 2**62), envelope=st.binary())
+def test_a_put_is_packed_as_hiredis_packs_its_words(value: str, ttl_ms: int, envelope: bytes) -> None:
+    op = Set(value, ttl_ms, envelope)
+    assert packed(op) == pack_command(words(op))  # type: ignore[arg-type]  # hiredis declares one word, takes many
