@@ -16,7 +16,7 @@ from tests.support.servers import Server
 @pytest.fixture(params=["memory", "valkey"])
 async def base(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     url = "memory://" if request.param == "memory" else request.getfixturevalue("valkey").url
-    with Cache(url, namespace="t-capture") as cache:
+    with Cache(url, namespace="t-capture", budget="10s") as cache:
         yield cache
         await cache.aio.aclose()
 
@@ -133,7 +133,7 @@ def _site(cache: ColourlessCache, page: Page) -> Colourless:
 
 
 def test_recursion_deeper_than_a_vector_is_stored(valkey: Server) -> None:
-    with Cache(valkey.url, namespace="t-capture") as cache:
+    with Cache(valkey.url, namespace="t-capture", budget="10s") as cache:
         calls: list[int] = []
 
         @cache.memoize(name="deep")
@@ -149,7 +149,7 @@ def test_recursion_deeper_than_a_vector_is_stored(valkey: Server) -> None:
 
 
 def test_threads_of_one_compute_do_not_see_another_one(valkey: Server) -> None:
-    with Cache(valkey.url, namespace="t-capture") as cache:
+    with Cache(valkey.url, namespace="t-capture", budget="10s") as cache:
         part = cache.memoize(name="part")(lambda name: name)
         both = threading.Barrier(2)
 
@@ -172,7 +172,7 @@ def test_threads_of_one_compute_do_not_see_another_one(valkey: Server) -> None:
 
 
 async def test_tasks_of_a_compute_are_followed(valkey: Server) -> None:
-    cache = Cache(valkey.url, namespace="t-capture").aio
+    cache = Cache(valkey.url, namespace="t-capture", budget="10s").aio
 
     @cache.memoize(name="part")
     async def part(n: int) -> int:
@@ -190,7 +190,7 @@ async def test_tasks_of_a_compute_are_followed(valkey: Server) -> None:
 
 
 def test_result_made_of_more_than_an_envelope_holds_is_not_stored(valkey: Server) -> None:
-    with Cache(valkey.url, namespace="t-capture") as cache:
+    with Cache(valkey.url, namespace="t-capture", budget="10s") as cache:
         part = cache.memoize(name="part")(lambda n: n)
         whole = cache.memoize(name="whole")(lambda: sum(map(part, range(300))))
 

@@ -712,7 +712,7 @@ async def test_a_closed_cache_opens_again(cache: ColourlessCache) -> None:
 
 
 async def test_two_namespaces_share_nothing(url: str, namespace: str) -> None:
-    with Cache(url, namespace=f"{namespace}a") as one, Cache(url, namespace=f"{namespace}b") as two:
+    with Cache(url, namespace=f"{namespace}a", budget="10s") as one, Cache(url, namespace=f"{namespace}b", budget="10s") as two:
         one.set("k", 1)
         two.set("k", 2)
         one.invalidate_all()

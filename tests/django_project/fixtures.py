@@ -18,6 +18,7 @@ from tests.django_project import settings
 from tests.support.servers import Server
 
 BACKEND = "afresh.django.RedisCache"
+PATIENT = {"SOCKET_TIMEOUT": 10}  # the machine may be busy
 
 UseCaches = Callable[..., Any]
 
@@ -36,11 +37,13 @@ def _project() -> None:
 
 @pytest.fixture
 def use_caches(_project: None) -> Iterator[UseCaches]:
-    """Set CACHES for the test: ``use_caches(default={…}, other={…})``; gives the default one. BACKEND is ours."""
+    """Set CACHES for the test: ``use_caches(default={…}, other={…})``; gives the default one. BACKEND is ours, and patient."""
     with ExitStack() as until_the_end:
 
         def use(**aliases: dict[str, Any]) -> Any:
-            settings = {alias: {"BACKEND": BACKEND, **params} for alias, params in aliases.items()}
+            settings = {
+                alias: {"BACKEND": BACKEND, **params, "OPTIONS": PATIENT | params.get("OPTIONS", {})} for alias, params in aliases.items()
+            }
             until_the_end.enter_context(override_settings(CACHES=settings))
             return caches["default"]
 

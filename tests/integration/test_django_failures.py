@@ -16,13 +16,14 @@ pytest_plugins = ["tests.django_project.fixtures"]
 pytestmark = [pytest.mark.keys(r"t-[0-9a-f]{8}:-?\d+:.*", permanent=True), pytest.mark.alone]
 
 BUDGET_S = 0.25
+BRIEFLY = {"SOCKET_TIMEOUT": BUDGET_S}  # as is the default
 SLACK_S = 0.75  # the machine may be busy
 
 
 @pytest.fixture
 def away(use_caches, tmp_path):
     """A cache whose server is not there."""
-    return use_caches(default={"LOCATION": f"unix://{tmp_path}/nobody"})
+    return use_caches(default={"LOCATION": f"unix://{tmp_path}/nobody", "OPTIONS": BRIEFLY})
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def pausable(start_server):
 @pytest.fixture
 def stuck(use_caches, pausable):
     """A cache whose server has answered and does not any more."""
-    cache = use_caches(default={"LOCATION": pausable.url})
+    cache = use_caches(default={"LOCATION": pausable.url, "OPTIONS": BRIEFLY})
     cache.set("k", 1)
     assert cache.get("k") == 1
     os.kill(pausable.pid, signal.SIGSTOP)

@@ -82,7 +82,10 @@ def test_an_address_needs_no_resolver_and_no_thread(valkey: Server, namespace: s
     started: list[str] = []
     start = threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", lambda thread: (started.append(thread.name), start(thread)))
-    with Cache(f"redis://127.0.0.1:{valkey.port}", namespace=namespace) as cache, Cache(valkey.url, namespace=namespace) as by_path:
+    with (
+        Cache(f"redis://127.0.0.1:{valkey.port}", namespace=namespace) as cache,
+        Cache(valkey.url, namespace=namespace, budget="10s") as by_path,
+    ):
         cache.get("k")
         by_path.get("k")
 

@@ -249,7 +249,7 @@ async def test_tags_that_a_call_needs_and_the_entry_lacks_are_a_miss(cache: Colo
 
 
 async def test_what_takes_more_room_than_there_is_stays_on_the_server(server: Server, namespace: str) -> None:
-    with Cache(server.url, namespace=namespace, near=Near(max_bytes="10KiB", max_stale="1h")) as cache:
+    with Cache(server.url, namespace=namespace, budget="10s", near=Near(max_bytes="10KiB", max_stale="1h")) as cache:
         near_is_trusted(cache)
         for at in range(50):
             cache.set(f"k{at}", "x" * 1000)
@@ -301,7 +301,7 @@ def test_a_cache_in_the_process_needs_no_near_tier(namespace: str) -> None:
 
 
 def test_near_is_off_by_default(valkey: Server, namespace: str) -> None:
-    with Cache(valkey.url, namespace=namespace) as cache:
+    with Cache(valkey.url, namespace=namespace, budget="10s") as cache:
         cache.get("k")
 
         assert cache._engine.listener is None
@@ -351,7 +351,7 @@ def test_a_forked_child_begins_with_nothing_and_its_parent_goes_on(both: Cache) 
 
 
 def test_an_embedded_server_has_a_near_tier(namespace: str) -> None:
-    with Cache("embedded://", namespace=namespace, near=NEAR) as cache:
+    with Cache("embedded://", namespace=namespace, budget="10s", near=NEAR) as cache:
         near_is_trusted(cache)
         cache.set("k", "v")
         wait_until(lambda: cache.get("k") == "v" and near_hits(cache), 10, "a near hit")

@@ -19,7 +19,7 @@ from tests.support.servers import Server
 
 @pytest.fixture
 def cache(valkey: Server, namespace: str) -> Iterator[Cache]:
-    with Cache(valkey.url, namespace=namespace, near=Near()) as cache:
+    with Cache(valkey.url, namespace=namespace, budget="10s", near=Near()) as cache:
         yield cache
 
 
@@ -358,7 +358,7 @@ def test_a_forked_child_finds_nothing_of_its_parents(cache: Cache) -> None:
 
 
 def test_what_was_evicted_or_ended_is_not_remembered(valkey: Server, namespace: str) -> None:
-    with Cache(valkey.url, namespace=namespace, near=Near(max_entries=10)) as cache:
+    with Cache(valkey.url, namespace=namespace, budget="10s", near=Near(max_entries=10)) as cache:
 
         @cache.memoize()
         def f(n: int) -> int:

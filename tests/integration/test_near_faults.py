@@ -82,7 +82,7 @@ def reading(url: str, namespace: str, source: Server) -> Iterator[Reader]:
 def invalidated_at(server: Server, namespace: str, how: str = "key") -> float:
     """Change the truth, invalidate from elsewhere, and return when that returned."""
     tell_truth(server, namespace, 2)
-    with Cache(server.url, namespace=namespace) as other:
+    with Cache(server.url, namespace=namespace, budget="10s") as other:
         receipt = {"key": lambda: other.invalidate(KEY), "tag": lambda: other.invalidate_tags("tag"), "all": other.invalidate_all}[how]()
     assert receipt.applied
     return now_s()
@@ -203,7 +203,7 @@ def test_no_value_survives_connections_that_are_killed_again_and_again(valkey: S
         for value in range(2, 7):
             tell_truth(valkey, namespace, value)
             valkey.command("CLIENT KILL", "TYPE", "pubsub")
-            with Cache(valkey.url, namespace=namespace) as other:
+            with Cache(valkey.url, namespace=namespace, budget="10s") as other:
                 assert other.invalidate(KEY).applied
             at_s = now_s()
             wait_until(lambda at_s=at_s: now_s() > at_s + MAX_STALE_S, 5, "max_stale")
@@ -300,7 +300,7 @@ def test_a_snapshot_revives_nothing(start_server: Callable[..., Server], namespa
 
 
 def test_without_a_near_tier_there_is_no_thread_and_no_connection(server: Server, namespace: str) -> None:
-    with Cache(server.url, namespace=namespace) as cache:
+    with Cache(server.url, namespace=namespace, budget="10s") as cache:
         cache.get_or_compute("k", lambda: 1, tags=["t"])
 
         assert not [thread for thread in threading.enumerate() if thread.name == "afresh-near"]
@@ -308,7 +308,7 @@ def test_without_a_near_tier_there_is_no_thread_and_no_connection(server: Server
 
 
 def test_a_near_tier_listens_from_the_first_use_on(valkey: Server, namespace: str) -> None:
-    with Cache(valkey.url, namespace=namespace, near=NEAR) as cache:
+    with Cache(valkey.url, namespace=namespace, budget="10s", near=NEAR) as cache:
         assert not [thread for thread in threading.enumerate() if thread.name == "afresh-near"]
         cache.get("k")
         wait_until(lambda: [line for line in valkey.command("CLIENT LIST") if line["name"] == "afresh-near"], 5, "the listener")

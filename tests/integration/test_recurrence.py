@@ -267,7 +267,7 @@ def test_numbers_that_cannot_be_rows_are_refused() -> None:
 
 
 def test_the_hash_reads_like_the_tutorials(valkey: Server, namespace: str) -> None:
-    with Cache(valkey.url, namespace=namespace) as cache:
+    with Cache(valkey.url, namespace=namespace, budget="10s") as cache:
         factorial_of(cache)(5)
 
     fields = valkey.command("HGETALL", f"{namespace}:h:{{factorial}}")
@@ -278,7 +278,7 @@ def test_the_hash_reads_like_the_tutorials(valkey: Server, namespace: str) -> No
 def test_foreign_data_under_the_name_is_replaced(valkey: Server, namespace: str) -> None:
     valkey.command("SET", f"{namespace}:h:{{factorial}}", "something else")
 
-    with Cache(valkey.url, namespace=namespace) as cache:
+    with Cache(valkey.url, namespace=namespace, budget="10s") as cache:
         factorial = factorial_of(cache)
         assert factorial(5) == 120
         assert factorial.known() == 5

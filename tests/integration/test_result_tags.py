@@ -72,7 +72,7 @@ async def test_the_first_result_under_a_new_tag_is_not_stored(cache: ColourlessC
 
 
 async def test_a_result_whose_tag_was_invalidated_meanwhile_is_not_stored(cache: ColourlessCache) -> None:
-    with Cache(cache.cache._again.args[0], namespace=cache.cache._engine.namespace.name) as other:
+    with Cache(cache.cache._again.args[0], namespace=cache.cache._engine.namespace.name, budget="10s") as other:
         users = Users(cache)
         await stored(users, 1)
         await users.user.invalidate(1)

@@ -202,7 +202,7 @@ def test_a_near_tier_gives_up_what_is_written_under(valkey: Server, namespace: s
 # --- when something fails ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("colour", ["sync", "async"])
 async def test_a_block_whose_marks_cannot_be_set_is_not_run(valkey: Server, namespace: str, colour: str) -> None:
-    both = Cache(valkey.url, namespace=namespace)
+    both = Cache(valkey.url, namespace=namespace, budget="10s")
     cache, entered = ColourlessCache(both, colour), []
     await cache.get("k")
     valkey.command("CONFIG", "SET", "maxmemory", "1")
@@ -221,7 +221,7 @@ async def test_a_block_whose_marks_cannot_be_set_is_not_run(valkey: Server, name
 @pytest.mark.parametrize("colour", ["sync", "async"])
 async def test_a_server_that_is_gone_at_the_end_raises_nothing(start_server: Callable[..., Server], namespace: str, colour: str) -> None:
     server = start_server()
-    both = Cache(server.url, namespace=namespace)
+    both = Cache(server.url, namespace=namespace, budget="10s")
 
     async with writing(ColourlessCache(both, colour), "a"):
         server.stop()
@@ -235,7 +235,7 @@ async def test_tags_whose_marks_may_have_lapsed_before_commit_are_invalidated_on
 ) -> None:
     """It was away for longer than marks live, for this process; another one has stored what was there before COMMIT."""
     proxy = FaultProxy(valkey.port)
-    both = Cache(proxy.url, namespace=namespace)
+    both = Cache(proxy.url, namespace=namespace, budget="2s")  # the block's end spends all of it
     cache, tag = ColourlessCache(both, colour), Namespace(namespace).tag_of("a")
     with Cache(valkey.url, namespace=namespace, budget="10s") as others:
         database = Database(ColourlessCache(others, "sync"), "a")
