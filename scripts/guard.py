@@ -1,4 +1,4 @@
-"""Guard the hit paths against getting slower: ``make guard`` counts their machine instructions and compares with the baseline.
+"""Guard the hit paths and the import against getting slower: ``make guard`` counts machine instructions, against the baseline.
 
 Times on a shared machine vary by more than a regression; the instructions that callgrind counts repeat to some 0.2 %. A count is the
 median difference between running a path 2N and N times, so that what is around the loop cancels, on the main thread alone, with
@@ -74,7 +74,7 @@ def verdict(counts: Counts, baseline: Counts) -> tuple[list[str], bool]:
         scale = 1.0
     tolerance = SAME_BUILD if same else OTHER_BUILD
     build = "the baseline's build of Python" if same else f"another build of Python (reference x {scale:.3f})"
-    lines = [f"instructions of a call, on {build}, tolerance {tolerance:.0%}:"]
+    lines = [f"instructions of a call and of the import, on {build}, tolerance {tolerance:.0%}:"]
     slower = False
     for name in list(counts)[1:]:
         growth = counts[name] / scale / baseline[name] - 1
@@ -85,7 +85,7 @@ def verdict(counts: Counts, baseline: Counts) -> tuple[list[str], bool]:
 
 
 def counted() -> Counts:
-    """Return the instructions of a call by path, the reference first. Cost: half a minute."""
+    """Return the instructions of a call by path, the reference first, and of the import. Cost: half a minute."""
     valgrind = shutil.which("valgrind")
     program = find_valkey() or find_redis()
     if valgrind is None or program is None:
@@ -99,9 +99,24 @@ def counted() -> Counts:
             ran = subprocess.run([valgrind, *options, *child], cwd=directory, env=env, capture_output=True, text=True, check=False)
             if ran.returncode:
                 raise SystemExit(f"what is counted ended with {ran.returncode}:\n{ran.stderr}")
-            return per_call(list(totals(Path(directory))))
+            return {**per_call(list(totals(Path(directory)))), "import": importing(valgrind, Path(directory), env)}
     finally:
         server.stop()
+
+
+def importing(valgrind: str, directory: Path, env: Mapping[str, str]) -> float:
+    """Return the instructions of importing the package from bytecode, in an interpreter that has done nothing else."""
+    env = {**env, "PYTHONPYCACHEPREFIX": str(directory / "bytecode")}
+    counts = {}
+    for statement in ("pass", "from afresh import *"):
+        program = [sys.executable, "-c", statement]
+        subprocess.run(program, cwd=directory, env=env, check=True)  # compiles
+        command = [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", *program]
+        told = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=True).stderr
+        collected = re.search(r"Collected : (\d+)", told)
+        assert collected is not None, told
+        counts[statement] = int(collected[1])
+    return counts["from afresh import *"] - counts["pass"]
 
 
 def totals(directory: Path) -> Iterator[int]:

