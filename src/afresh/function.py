@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -221,9 +220,11 @@ class Function:
 
     def _spelled(self, values: tuple[Any, ...]) -> tuple[list[Any], Mapping[str, Any]]:
         """Return the arguments as one calls with them."""
+        from inspect import signature  # slow to import
+
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
-        for value, parameter in zip(values, inspect.signature(self.fn).parameters.values(), strict=True):
+        for value, parameter in zip(values, signature(self.fn).parameters.values(), strict=True):
             if parameter.kind is parameter.VAR_POSITIONAL:
                 args += value
             elif parameter.kind is parameter.VAR_KEYWORD:
@@ -237,7 +238,9 @@ class Function:
 
 def is_coroutine_function(fn: Callable[..., Any]) -> bool:
     """Say whether calling this gives a coroutine."""
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  its own colour
+    from inspect import iscoroutinefunction  # slow to import
+
+    return iscoroutinefunction(fn) or iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004  its own colour
 
 
 def imitate(handle: Any, fn: Callable[..., Any], name: str) -> None:
@@ -266,7 +269,7 @@ def refuse_uncacheable(fn: object) -> None:
         reason = f"it is of type {kind}, not a function. Put @{kind} above @cache.memoize()"
     elif not callable(fn):
         reason = f"it is of type {kind}, not a function. Memoize the function that makes it"
-    elif inspect.isclass(fn):
+    elif isinstance(fn, type):
         reason = "it is a class: its instances would be shared. Memoize a function that returns what you need of them"
     elif any(map(_generates, (fn, type(fn).__call__))):
         reason = "it is a generator: it can be consumed only once. Return a list"
@@ -276,4 +279,6 @@ def refuse_uncacheable(fn: object) -> None:
 
 
 def _generates(fn: object) -> bool:
-    return inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
+    from inspect import isasyncgenfunction, isgeneratorfunction  # slow to import
+
+    return isgeneratorfunction(fn) or isasyncgenfunction(fn)

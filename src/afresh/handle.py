@@ -12,12 +12,10 @@ into a class all the same refuses the objects of that class. See `Function.reque
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from inspect import Parameter
 from operator import methodcaller
 from types import FunctionType, MethodType
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from afresh.core.keys import Key
 from afresh.core.reads import Request
@@ -25,6 +23,9 @@ from afresh.core.units import Duration, duration_ms
 from afresh.core.writes import Target, key_targets
 from afresh.errors import ConfigurationError
 from afresh.function import Function, imitate
+
+if TYPE_CHECKING:
+    from inspect import Signature
 
 __all__ = ["Handle", "Kind", "Read", "as_function", "made", "may_be_method"]
 
@@ -151,8 +152,10 @@ class Kind(type):
 _new = object.__new__
 
 
-def _signature(bound: Handle) -> inspect.Signature:
-    return inspect.signature(MethodType(bound._function.fn, *bound._bound))
+def _signature(bound: Handle) -> Signature:
+    from inspect import signature  # slow to import
+
+    return signature(MethodType(bound._function.fn, *bound._bound))
 
 
 def _shared(bound: Handle, name: str) -> Any:
@@ -233,7 +236,9 @@ def may_be_method(fn: Any) -> bool:
     """Say whether this was written in a class, takes its first argument as methods do, or is anything else than a function."""
     if not isinstance(fn, FunctionType):
         return True
+    from inspect import signature  # slow to import
+
     around = fn.__qualname__.rpartition(".")[0]
-    first = next(iter(inspect.signature(fn).parameters.values()), None)
+    first = next(iter(signature(fn).parameters.values()), None)
     is_in_class = bool(around) and not around.endswith("<locals>")
-    return is_in_class or (first is not None and (first.name in {"self", "cls"} or first.kind is Parameter.VAR_POSITIONAL))
+    return is_in_class or (first is not None and (first.name in {"self", "cls"} or first.kind is first.VAR_POSITIONAL))

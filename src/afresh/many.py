@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from inspect import Parameter, signature
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeAlias, TypeVar, overload
 
 from afresh.core.capture import obtain_into, obtain_many_into
 from afresh.core.commits import Behind, Claim, Result, abandon_many, commit_many
@@ -27,6 +26,9 @@ from afresh.runtime.engine import Engine
 from afresh.runtime.run_now import run_now
 from afresh.runtime.surroundings import bypassed
 from afresh.telemetry.counters import FunctionStats
+
+if TYPE_CHECKING:
+    from inspect import Parameter
 
 __all__ = ["AsyncMany", "Many", "MemoizeMany", "memoized_many"]
 
@@ -288,6 +290,8 @@ def memoized_many(engine: Engine, options: Options) -> MemoizeMany:
     """Return the decorator for these options."""
 
     def decorate(fn: Any) -> Any:
+        from inspect import signature  # slow to import
+
         function = Function(engine, fn, options)
         if not any(map(_takes_ids, list(signature(fn).parameters.values())[:1])):
             msg = f"{function.name} must take the list of ids as its first argument: def f(ids, …)."
@@ -298,7 +302,7 @@ def memoized_many(engine: Engine, options: Options) -> MemoizeMany:
 
 
 def _takes_ids(first: Parameter) -> bool:
-    return first.kind in {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}
+    return first.kind in {first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD}
 
 
 class MemoizeMany(Protocol):

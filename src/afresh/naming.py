@@ -14,7 +14,6 @@ the same name              share nothing, not even with themselves in other proc
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 from collections.abc import Callable, MutableMapping
@@ -74,7 +73,9 @@ def _script(fn: Any) -> str:
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     if spec is not None and spec.name:
         return str(spec.name).removesuffix(".__main__")
-    code = getattr(inspect.unwrap(fn), "__code__", None)
+    from inspect import unwrap  # slow to import
+
+    code = getattr(unwrap(fn), "__code__", None)
     path = os.path.normpath(code.co_filename) if code else "script"  # `python job.py` and `python ./job.py` run one script
     return os.path.splitext(os.path.basename(path))[0] + _mark(digest(path))  # noqa: PTH119, PTH122  pathlib is slow to import
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, overload
 
@@ -256,8 +255,10 @@ def _checked_base(base: Mapping[int, Any]) -> tuple[int, tuple[Any, ...]]:
 
 
 def _check_function(fn: Callable[..., Any], owner: str, order: int) -> None:
+    from inspect import signature  # slow to import
+
     try:
-        inspect.signature(fn).bind(*range(1 + order))
+        signature(fn).bind(*range(1 + order))
     except TypeError:
         msg = f"{owner} must take n and {order} previous value(s), nearest first, since its base has {order}: def f(n, …)."
         raise ConfigurationError(msg) from None

@@ -41,22 +41,21 @@ The bound is loaded before the entry is looked at, and then the clock is read: r
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from inspect import Parameter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from afresh.errors import ConfigurationError
 from afresh.near.clock import CLOCK
 from afresh.runtime.surroundings import DISABLED
+
+if TYPE_CHECKING:
+    from inspect import Parameter
 
 __all__ = ["Generator", "Spelling", "lookup"]
 
 _OWN = "_afresh_"
 # What generated code has of Python's own, whatever the parameters are called.
 _BUILTINS = {_OWN + each.__name__: each for each in (BaseException, Exception, type)}
-_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-_VARIADIC = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 _BODY = """\
 {a}def {name}({declared}):{first}{near}
@@ -119,6 +118,7 @@ class Spelling:
 
     Attributes:
         positions: each parameter's place in the tuple of its call's values.
+        first: the parameter that a method's instance goes to; None if it has none of its own.
         defaults: what the generated code calls the defaults by.
 
     Raises:
@@ -126,8 +126,10 @@ class Spelling:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        from inspect import signature  # slow to import
+
         try:
-            parameters = inspect.signature(function).parameters
+            parameters = signature(function).parameters
         except (TypeError, ValueError) as error:
             msg = f"the signature of {function!r} cannot be read ({error}): wrap it in a function of your own."
             raise ConfigurationError(msg) from None
@@ -138,37 +140,36 @@ class Spelling:
         self.defaults: dict[str, Any] = {}
         self._declared: list[str] = []
         self._forwarded: list[str] = []
-        self._kinds = kinds = [parameter.kind for parameter in parameters.values()]
+        kinds = [parameter.kind for parameter in parameters.values()]
         for at, parameter in enumerate(parameters.values()):
             self._add(at, parameter, kinds)
+        self._variadic = {at for at, each in enumerate(parameters.values()) if each.kind in {each.VAR_POSITIONAL, each.VAR_KEYWORD}}
+        first = next(iter(parameters.values()), None)
+        takes_instance = first is not None and first.kind in {first.POSITIONAL_ONLY, first.POSITIONAL_OR_KEYWORD}
+        self.first: str | None = next(iter(parameters)) if takes_instance else None
         # What stands for the first parameter of a bound call is positional only: the others may have any name.
-        self._slash = () if Parameter.POSITIONAL_ONLY in kinds else ("/",)
+        self._slash = () if first is not None and first.POSITIONAL_ONLY in kinds else ("/",)
 
     def _add(self, at: int, parameter: Parameter, kinds: list[Any]) -> None:
         name, kind = parameter.name, parameter.kind
         text = name
-        if parameter.default is not Parameter.empty:
+        if parameter.default is not parameter.empty:
             text = f"{name}={_OWN}default_{at}"
             self.defaults[f"{_OWN}default_{at}"] = parameter.default
-        if kind is Parameter.VAR_POSITIONAL:
+        if kind is parameter.VAR_POSITIONAL:
             text = f"*{name}"
-        elif kind is Parameter.VAR_KEYWORD:
+        elif kind is parameter.VAR_KEYWORD:
             text = f"**{name}"
-        if kind is Parameter.KEYWORD_ONLY and Parameter.VAR_POSITIONAL not in kinds and Parameter.KEYWORD_ONLY not in kinds[:at]:
+        if kind is parameter.KEYWORD_ONLY and parameter.VAR_POSITIONAL not in kinds and parameter.KEYWORD_ONLY not in kinds[:at]:
             self._declared.append("*")
         self._declared.append(text)
-        if kind is Parameter.POSITIONAL_ONLY and Parameter.POSITIONAL_ONLY not in kinds[at + 1 :]:
+        if kind is parameter.POSITIONAL_ONLY and parameter.POSITIONAL_ONLY not in kinds[at + 1 :]:
             self._declared.append("/")
-        self._forwarded.append(f"{name}={name}" if kind is Parameter.KEYWORD_ONLY else text if text[0] == "*" else name)
-
-    @property
-    def first(self) -> str | None:
-        """The parameter that a method's instance goes to; None if it has none of its own."""
-        return next(iter(self.positions), None) if self._kinds and self._kinds[0] in _POSITIONAL else None
+        self._forwarded.append(f"{name}={name}" if kind is parameter.KEYWORD_ONLY else text if text[0] == "*" else name)
 
     def have_fixed(self, positions: Iterable[int]) -> bool:
         """Say whether each of these parameters is one argument, not any number of them."""
-        return not any(self._kinds[at] in _VARIADIC for at in positions)
+        return self._variadic.isdisjoint(positions)
 
     def fields(self) -> dict[str, str]:
         """Return the pieces for the templates."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -222,9 +221,11 @@ class Codecs(NamedTuple):
 
     def returned_by(self, function: Callable[..., object], codec: Codec | SignedPickle | None = None) -> CodecValues:
         """Return what encodes a function's results, by its return annotation, behind decorators, partials and objects that are called."""
-        inner = inspect.unwrap(function)
+        from inspect import unwrap  # slow to import
+
+        inner = unwrap(function)
         while isinstance(inner, functools.partial):
-            inner = inspect.unwrap(inner.func)
+            inner = unwrap(inner.func)
         if not hasattr(inner, "__code__"):
             inner = type(inner).__call__
         return self.values(getattr(inner, "__annotations__", {}).get("return"), inner, codec)

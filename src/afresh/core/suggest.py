@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, TypeVar, cast
 
 from afresh.errors import ConfigurationError
@@ -16,9 +16,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def names_nearest_option(function: F) -> F:
     """Make a function's TypeError for an unknown keyword say which one may have been meant. For what is called rarely."""
-    parameters = inspect.signature(function).parameters
-    known = [name for name in parameters if name != "self"]
-    most = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in parameters.values())
+    code = cast("FunctionType", function).__code__
+    most = code.co_argcount
+    known = [name for name in code.co_varnames[: most + code.co_kwonlyargcount] if name != "self"]
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:

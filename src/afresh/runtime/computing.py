@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from inspect import isawaitable
 from typing import Any
 
 from afresh.core.capture import obtain_into, served
@@ -264,5 +263,7 @@ def _served_instead(duty: Behind) -> Any:
 
 
 async def _called(compute: Callable[[], Any]) -> Any:
+    from inspect import isawaitable  # asyncio has loaded it
+
     result = compute()
     return await result if isawaitable(result) else result
