@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from scripts.guard import BASELINE, per_call, verdict
+from benchmarks import import_cost
+from scripts.guard import BASELINE, per_call, shares_of_redis, verdict
 from scripts.guarded_paths import REPEATS, TIMES
 
 REFERENCE, GET = list(TIMES)[:2]
@@ -42,7 +43,14 @@ def test_a_gain_is_shown_so_that_it_is_kept() -> None:
     assert lines[-1].endswith("a new baseline would keep this")
 
 
+@pytest.mark.parametrize(("cost", "is_over"), [(500, False), (501, True)])
+def test_an_import_may_cost_half_of_importing_redis(cost: int, is_over: bool) -> None:
+    imports = {import_cost.AGAINST: 1000, **dict.fromkeys(import_cost.STATEMENTS[1:], 1), import_cost.STATEMENTS[0]: cost}
+
+    assert shares_of_redis(imports)[1] is is_over
+
+
 def test_every_supported_python_has_its_baseline() -> None:
     baselines = json.loads(BASELINE.read_text())
-    counted = [*TIMES, "import"]
+    counted = [*TIMES, *import_cost.STATEMENTS]
     assert {version: list(counts) for version, counts in baselines.items()} == dict.fromkeys(("3.11", "3.12", "3.13"), counted)
