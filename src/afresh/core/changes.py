@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from afresh.core.commits import announcements
@@ -28,25 +28,24 @@ def ensured(replies: Sequence[Any]) -> Sequence[Any]:
 async def write(ports: Ports, requests: Sequence[Request], ops: Sequence[Op]) -> Sequence[Any]:
     """Write the entries of these requests, and have all near tiers forget what they were."""
     announcing = announcements(ports, requests)
-    replies = await change(ports, (request.names.value for request in requests), [*ops, *announcing])
+    replies = await change(ports, [request.names.value for request in requests], [*ops, *announcing])
     return replies[: len(ops)]
 
 
-async def change(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Sequence[Any]:
-    """Write, and have the near tier of this process forget these names before the caller goes on, whatever came of it.
+async def change(ports: Ports, names: Sequence[str], ops: Sequence[Op]) -> Sequence[Any]:
+    """Write, and have the near tiers of this process forget these names before the caller goes on, whatever came of it.
 
     Not before writing: what is read meanwhile is as old as what was there, and can no longer be filled after this.
     """
     return ensured(await sent(ports, names, ops))
 
 
-async def sent(ports: Ports, names: Iterable[str], ops: Sequence[Op]) -> Sequence[Any]:
+async def sent(ports: Ports, names: Sequence[str], ops: Sequence[Op]) -> Sequence[Any]:
     """Do what `change` does, and return the refusals among the replies."""
     try:
         return await ports.store.flight(ops)
     finally:
-        if ports.near is not None:
-            ports.near.drop(names)
+        ports.changed(names)
 
 
 async def vectors_now(

@@ -327,14 +327,14 @@ def _is_unchanged(claim: Claim, stamps: Mapping[str, object]) -> bool:
 
 def _keep(ports: Ports, result: Result) -> None:
     """Fill the near tier with what was stored, if it is proven. What is there goes in any case: it may have been replaced."""
-    request, token = result.claim.request, result.claim.token
-    if ports.near is None:
-        return
-    entry = parse(result.envelope) if result.envelope is not None and result.proven and request.near else None
-    if entry is None:
-        ports.near.drop((request.names.value,))
+    request, token, near = result.claim.request, result.claim.token, ports.near
+    names = (request.names.value,)
+    entry = parse(result.envelope) if near is not None and result.envelope is not None and result.proven and request.near else None
+    if near is None or entry is None:
+        ports.changed(names)
     else:
-        ports.near.fill(token, request, entry, result.value, near_ms(ports, request, entry), is_ours=True)
+        near.fill(token, request, entry, result.value, near_ms(ports, request, entry), is_ours=True)
+        ports.neighbours(names)
 
 
 def _split(results: Sequence[Result]) -> tuple[list[Result], list[Result]]:

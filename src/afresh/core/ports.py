@@ -331,6 +331,7 @@ class Ports:
         ask: how a thread reads without a flow; None where nobody can. See `afresh.runtime.hits`.
         asks_soon: the same for tasks.
         tells: how a thread puts without a flow.
+        neighbours: has the near tiers of this process' other caches drop what depends on names; by default there are none.
     """
 
     def __init__(
@@ -351,6 +352,7 @@ class Ports:
         ask: Ask | None = None,
         asks_soon: AskSoon | None = None,
         tells: Tells | None = None,
+        neighbours: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -367,10 +369,17 @@ class Ports:
         self.ask = ask
         self.asks_soon = asks_soon
         self.tells = tells
+        self.neighbours = neighbours
 
     def but(self, **changes: Any) -> Ports:
         """Return the same with some of them changed."""
         return Ports(**(vars(self) | changes))
+
+    def changed(self, names: Sequence[str]) -> None:
+        """Have this process serve nothing near any more that depends on these names: it has changed them itself."""
+        if self.near is not None:
+            self.near.drop(names)
+        self.neighbours(names)
 
     def take_lost(self) -> list[Op]:
         """Return what is in `lost` and empty it. Others may do so at the same time."""

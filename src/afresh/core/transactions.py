@@ -142,5 +142,4 @@ async def _unmark(ports: Ports, transaction: Transaction) -> StoreError | None:
 
 def _drop_near(ports: Ports, transaction: Transaction) -> None:
     """Serve nothing that this process holds under the tags: it need not wait to hear of its own marks."""
-    if ports.near is not None:
-        ports.near.drop([tag.key for tag in transaction.tags])
+    ports.changed([tag.key for tag in transaction.tags])

@@ -6,6 +6,7 @@ from math import inf
 
 from afresh.core.keys import Namespace
 from afresh.near.generation import Generation
+from afresh.near.neighbours import join
 from afresh.near.options import Near
 
 __all__ = ["NearTier"]
@@ -27,6 +28,7 @@ class NearTier:
         self._namespace = namespace
         self.generation = self._new(inf)
         self.generation.end()
+        join(self)
 
     def begin(self, *, max_age_s: float = inf) -> Generation:
         """Begin a generation, and return it. Its bound is to be extended before anything is served.

@@ -9,7 +9,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from afresh.codec.dictionaries import Dictionaries
@@ -21,6 +21,7 @@ from afresh.core.policy import LEASE_MS, LONGEST_COMPUTE_MS
 from afresh.core.ports import Clock, Flights, Ports, Store
 from afresh.core.stamps import needs_of
 from afresh.errors import ConfigurationError, StoreUnavailable
+from afresh.near.neighbours import drop_in_others
 from afresh.near.options import Near
 from afresh.runtime.background import Background
 from afresh.runtime.clocks import AsyncClock, SyncClock, system_ms
@@ -186,6 +187,7 @@ class Engine:
             lost=self._lost,
             withheld=self.replays.lates,
             invalidations=self.replays,
+            neighbours=partial(drop_in_others, self.near),
             **ways,
         )
 

@@ -154,6 +154,8 @@ def put_now(engine: Engine, request: Request, value: object) -> bool:
     except StoreError as error:
         ports.events.suppressed("set", error)
         return False
+    finally:
+        ports.neighbours((request.names.value,))
     if replies is None:
         return run_now(put(ports, request, value))
     if was_put(ports, request.needs, plain, replies):
@@ -260,8 +262,7 @@ def _postpone(ports: Ports, targets: Sequence[Target], called_ms: int, error: Ba
     if ports.invalidations is None:
         return
     ports.invalidations.failed(targets, called_ms, error)
-    if ports.near is not None:  # it may have been filled between the attempt and now
-        ports.near.drop(late_of(targets, called_ms))
+    ports.changed([*late_of(targets, called_ms)])  # it may have been filled between the attempt and now
 
 
 async def expire(ports: Ports, targets: Sequence[Target]) -> Receipt:
