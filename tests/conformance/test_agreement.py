@@ -55,6 +55,7 @@ operations = st.one_of(
     st.builds(ops.Claim, values, leases, seen, marks, st.just(HOUR_MS), digests),
     st.builds(ops.Stamp, names, writers, stamps, ttls),
     st.builds(ops.Commit, values, leases, marks, raws, ttls),
+    st.builds(ops.Replace, values, leases, names, marks, raws, ttls, st.just(b"stamp--6"), st.just(HOUR_MS)),
     st.builds(ops.Abandon, leases, marks),
     st.builds(ops.Fail, leases, marks, marks, st.just(HOUR_MS)),
     st.builds(ops.Extend, leases, marks, st.just(HOUR_MS)),

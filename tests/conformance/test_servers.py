@@ -10,7 +10,7 @@ from afresh.core import ops
 from afresh.core.keys import writers_of
 from afresh.core.ports import Store
 from afresh.errors import StoreRefused, StoreUnavailable
-from afresh.stores.scripts import script
+from afresh.stores.scripts import SCRIPTS, script
 from afresh.testing import wait_until
 from tests.conformance.conftest import Ask, OpenStore
 from tests.support.servers import Server
@@ -47,7 +47,7 @@ async def test_forgotten_and_known_scripts_in_one_flight_reply_in_order(store: S
 
 
 async def test_every_script_says_what_it_costs_and_returns() -> None:
-    for name, _ in ops.SCRIPTS.values():
+    for name, _ in SCRIPTS.values():
         comment = "".join(line for line in script(name).source.splitlines() if line.startswith("--"))
         assert "KEYS" in comment
         assert "Returns" in comment

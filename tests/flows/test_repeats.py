@@ -147,7 +147,7 @@ SCENARIOS: dict[str, partial[Scenario]] = {
         for lost in ((ops.Get,), (ops.Claim,), (ops.Commit,), (ops.Claim, ops.Commit))
     },
     "refresh whose seize and commit came twice, key invalidated": partial(
-        scenario, partial(refresher_and_invalidation, lost=(ops.Seize, ops.Commit))
+        scenario, partial(refresher_and_invalidation, lost=(ops.Seize, ops.Replace))
     ),
     "put whose stamps came twice, tag invalidated and evicted": partial(scenario, putter_and_eviction),
 }

@@ -209,7 +209,7 @@ class World:
         rewrite = self.variant.rewrite
         replies = run_now(self.memory.flight(batch if rewrite is None else [rewrite(self.memory, op) for op in batch]))
         self.version += before != self.memory._data
-        if self.variant.blind and isinstance(batch[0], ops.Commit) and (entry := parse(batch[0].envelope)):
+        if self.variant.blind and isinstance(batch[0], (ops.Commit, ops.Replace)) and (entry := parse(batch[0].envelope)):
             held = entry.vector[: 8 * (len(entry.vector) // 8 - 2 * entry.tags)]
             stamps = [held[at : at + 8] for at in range(0, len(held), 8)] + list(entry.tag_stamps().values())
             replies[1:] = stamps

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -15,11 +15,21 @@ import pytest
 
 import afresh
 from afresh import Cache
+from afresh.near.neighbours import TIERS
 from tests.support.servers import Server
 
 # Without those of the event loop, which differ from Python to Python.
 MOST_OF_A_TASK, TASKS = {"get": 46, "call": 59}, 50
 MOST = {"get": 47, "call": 67, "row": 70, "set": 78, "get_many, each of 100": 4, "set_many, each of 100": 15}
+
+
+@pytest.fixture(autouse=True)
+def no_near_tiers() -> Iterator[None]:
+    """Those that other tests have left would be told of what is written here."""
+    left = dict(TIERS)
+    TIERS.clear()
+    yield
+    TIERS.update(left)
 
 
 def calls_of(operation: Callable[[], object]) -> int:

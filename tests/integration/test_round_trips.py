@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from afresh import Cache, Memoized, Recurrence
-from afresh.core.ops import SCRIPTS
 from afresh.many import Many
-from afresh.stores.scripts import script
+from afresh.stores.scripts import SCRIPTS, script
 from afresh.testing import FaultProxy
 from tests.conformance.facades import Colourless, ColourlessCache
 from tests.support.servers import Server

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from afresh.core.commits import announcements
 from afresh.core.flows import new_stamps
-from afresh.core.ops import Op
-from afresh.core.policy import tag_ttl_ms
+from afresh.core.ops import Announce, Op
+from afresh.core.policy import KEY_STAMP_MS, tag_ttl_ms
 from afresh.core.ports import Ports
 from afresh.core.reads import Request, alike
-from afresh.core.stamps import Needs
+from afresh.core.stamps import STAMP_BYTES, Needs
 from afresh.errors import StoreError
 
 __all__ = ["change", "ensured", "guess_of", "sent", "vector_now", "vectors_now", "write"]
@@ -27,7 +26,8 @@ def ensured(replies: Sequence[Any]) -> Sequence[Any]:
 
 async def write(ports: Ports, requests: Sequence[Request], ops: Sequence[Op]) -> Sequence[Any]:
     """Write the entries of these requests, and have all near tiers forget what they were."""
-    announcing = announcements(ports, requests)
+    functions = [request for request in requests if request.needs.function is not None]  # of whose entries only the own stamps are pushed
+    announcing = [Announce(each.names.stamp, KEY_STAMP_MS, ports.token(STAMP_BYTES)) for each in functions]
     replies = await change(ports, [request.names.value for request in requests], [*ops, *announcing])
     return replies[: len(ops)]
 

@@ -12,7 +12,7 @@ from afresh.core.envelope import FOR_EVER, Entry, Flag, pack_prefix, parse
 from afresh.core.failures import failure_record
 from afresh.core.keys import writers_of
 from afresh.core.late_tags import add_late_tags
-from afresh.core.ops import Abandon, Announce, Commit, Extend, Fail, HashGet, Op, Stamp
+from afresh.core.ops import Abandon, Commit, Extend, Fail, HashGet, Op, Replace, Stamp
 from afresh.core.policy import KEY_STAMP_MS, LEASE_MS, LEASE_RENEWAL_MS, LONGEST_COMPUTE_MS, hard_ttl_ms, jittered_ms, tag_ttl_ms
 from afresh.core.ports import Encoded, Flight, Ports
 from afresh.core.reads import Hit, Request, is_withheld, near_ms, stamp_reads
@@ -25,7 +25,6 @@ __all__ = [
     "Result",
     "abandon",
     "abandon_many",
-    "announcements",
     "commit",
     "commit_many",
     "envelope_of",
@@ -258,31 +257,21 @@ def prefix_of(
     )
 
 
-def announcements(ports: Ports, requests: Sequence[Request]) -> list[Op]:
-    """Return what tells other processes' near tiers that these are written: of functions' entries only the own stamps are pushed."""
-    return [
-        Announce(request.names.stamp, KEY_STAMP_MS, ports.token(STAMP_BYTES)) for request in requests if request.needs.flags & Flag.FUNCTION
-    ]
-
-
 async def _store(ports: Ports, results: Sequence[Result]) -> None:
     """Commit each under its lease. One that was stored is proven if, after it, every stamp was still what the claim had read."""
     ops: list[Op] = []
     extending: dict[str, Op] = {}
-    announcing = announcements(ports, [result.claim.request for result in results if result.claim.replaces])
     for result in results:
-        names, kept_ms = result.claim.request.names, result.claim.request.policy.kept_ms
+        kept_ms = result.claim.request.policy.kept_ms
         px_ms = hard_ttl_ms(result.ttl_ms, 0 if result.negative_ttl_ms is not None else kept_ms)
-        assert result.claim.mark is not None
-        assert result.envelope is not None
-        ops.append(Commit(names.value, names.lease, result.claim.mark, result.envelope, px_ms))
+        ops.append(_storing(ports, result, px_ms))
         extending |= _extending(ports, result.claim, tag_ttl_ms(result.ttl_ms, kept_ms))
     reads = {get.key: get for get in stamp_reads([result.claim.request for result in results])}
     asking = {each.key: each for each in (result.claim.request.values.dictionaries for result in results) if each is not None}
     asked = {key: HashGet(key, (CURRENT,)) for key, each in asking.items() if each.is_due(ports.clock.ticks_us())}
     looks = extending | reads | asked
     try:
-        replies = await ports.store.flight([*ops, *looks.values(), *announcing])
+        replies = await ports.store.flight([*ops, *looks.values()])
     except StoreError as error:
         replies = [error] * (len(ops) + len(looks))
     stamps = dict(zip(looks, replies[len(ops) :], strict=False))
@@ -299,6 +288,16 @@ async def _store(ports: Ports, results: Sequence[Result]) -> None:
         else:
             result.proven = _is_unchanged(result.claim, stamps)
         _keep(ports, result)
+
+
+def _storing(ports: Ports, result: Result, px_ms: int) -> Op:
+    """Return what stores a result, and tells other processes' near tiers of it if it may replace what they have."""
+    claim, (value, lease, stamp) = result.claim, result.claim.request.names
+    assert claim.mark is not None
+    assert result.envelope is not None
+    if claim.replaces and claim.request.needs.function is not None:
+        return Replace(value, lease, stamp, claim.mark, result.envelope, px_ms, ports.token(STAMP_BYTES), KEY_STAMP_MS)
+    return Commit(value, lease, claim.mark, result.envelope, px_ms)
 
 
 def _captured(claim: Claim) -> dict[str, bytes]:

@@ -7,13 +7,9 @@ Bytes go in, bytes come out: no operation knows of values, codecs or policies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 __all__ = [
-    "COMMANDS",
-    "SCRIPTS",
     "Abandon",
     "Acquire",
     "Announce",
@@ -34,6 +30,7 @@ __all__ = [
     "Op",
     "Put",
     "Release",
+    "Replace",
     "Scan",
     "Seize",
     "Set",
@@ -140,6 +137,19 @@ class Commit(NamedTuple):
     mark: bytes
     envelope: bytes
     ttl_ms: int
+
+
+class Replace(NamedTuple):
+    """Do what `Commit` does, and renew the key's own stamp with it, as `Announce` does: both or neither. Replies as that."""
+
+    value: str
+    lease: str
+    stamp: str
+    mark: bytes
+    envelope: bytes
+    ttl_ms: int
+    fresh: bytes
+    stamp_ttl_ms: int
 
 
 class Abandon(NamedTuple):
@@ -337,6 +347,7 @@ Op: TypeAlias = (
     | Claim
     | Stamp
     | Commit
+    | Replace
     | Abandon
     | Fail
     | Extend
@@ -353,42 +364,4 @@ Op: TypeAlias = (
     | End
     | TableStart
     | TableExtend
-)
-
-# The words before an operation's fields. A last field that is a tuple is laid out flat.
-COMMANDS: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
-    {
-        Get: ("GET",),
-        GetEach: ("MGET",),
-        HashGet: ("HMGET",),
-        HashSet: ("HSET",),
-        Unlink: ("UNLINK",),
-        Seize: ("PSETEX",),
-        Set: ("PSETEX",),
-        Announce: ("PSETEX",),
-    }
-)
-# The script's name and how many of the operation's first fields are its keys.
-SCRIPTS: Final[Mapping[type, tuple[str, int]]] = MappingProxyType(
-    {
-        Claim: ("claim", 2),
-        Stamp: ("stamp", 2),
-        Commit: ("commit", 2),
-        Abandon: ("abandon", 1),
-        Fail: ("fail", 1),
-        Extend: ("extend", 1),
-        Put: ("put", 2),
-        Swap: ("swap", 2),
-        Incr: ("incr", 2),
-        Touch: ("touch", 2),
-        Expire: ("expire", 3),
-        Invalidate: ("invalidate", 3),
-        Bump: ("bump", 2),
-        Mark: ("mark", 2),
-        Acquire: ("acquire", 3),
-        Release: ("release", 3),
-        End: ("end", 2),
-        TableStart: ("table_start", 1),
-        TableExtend: ("table_extend", 1),
-    }
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from afresh.core.ops import Bump, Claim, End, Incr, Invalidate, Op, Seize, Stamp, Swap
+from afresh.core.ops import Bump, Claim, End, Incr, Invalidate, Op, Replace, Seize, Stamp, Swap
 
 __all__ = ["may_repeat", "repeated"]
 
@@ -16,7 +16,7 @@ __all__ = ["may_repeat", "repeated"]
 # give the lease back to a compute that began before it: what it commits would be stored.
 _ONCE = frozenset((Claim, Incr, Seize, Swap))
 # A stamp never returns. If the first copy's were brought twice, the second would bring back what somebody invalidated in between.
-_STAMPING = (Bump, End, Invalidate, Stamp)
+_STAMPING = (Bump, End, Invalidate, Replace, Stamp)
 
 
 def may_repeat(batch: Sequence[Op]) -> bool:

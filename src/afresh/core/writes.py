@@ -16,7 +16,7 @@ from afresh.core.budget import one_call
 from afresh.core.changes import change, ensured, guess_of, sent, vector_now, vectors_now, write
 from afresh.core.commits import envelope_of, prefix_of
 from afresh.core.decide import Cause, State, Verdict, classify
-from afresh.core.envelope import FOR_EVER, Entry, Flag, pack_prefix, parse
+from afresh.core.envelope import FOR_EVER, Entry, pack_prefix, parse
 from afresh.core.keys import Names, Namespace, key_tag, writers_of
 from afresh.core.ops import Bump, Expire, Incr, Invalidate, Op, Put, Set, Stamp, Swap, Touch, Unlink
 from afresh.core.plain_puts import PlainPut, Puts, plain_put, plain_puts, unlinking, was_put
@@ -111,8 +111,8 @@ async def put_many(ports: Ports, pairs: Sequence[tuple[Request, object]]) -> boo
 
 async def _drop(ports: Ports, requests: Sequence[Request]) -> None:
     """Drop what is there, and have all near tiers forget it, on a full server, too, which refuses to announce it."""
-    functions = [request for request in requests if request.needs.flags & Flag.FUNCTION]
-    others = [request for request in requests if not request.needs.flags & Flag.FUNCTION]
+    functions = [request for request in requests if request.needs.function is not None]
+    others = [request for request in requests if request.needs.function is None]
     if others:  # these names are pushed themselves
         await change(ports, [each.names.value for each in others], _dropping(others))
     if functions:

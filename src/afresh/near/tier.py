@@ -6,7 +6,7 @@ from math import inf
 
 from afresh.core.keys import Namespace
 from afresh.near.generation import Generation
-from afresh.near.neighbours import join
+from afresh.near.neighbours import join, leave
 from afresh.near.options import Near
 
 __all__ = ["NearTier"]
@@ -18,17 +18,23 @@ class NearTier:
     A listener begins a generation once the server pushes changes to it, extends its bound at every proof of coherence, and ends it when
     that cannot be given any more. Until then nothing is served, and nothing is kept.
 
+    Args:
+        options: the bounds.
+        namespace: whose entries are kept.
+        outside: what the names of entries begin with that are kept outside of it; nothing if there are none.
+
     Attributes:
         generation: the one of now; replaced as a whole.
         options: the bounds.
+        heads: what all names begin with that anything kept here depends on.
     """
 
-    def __init__(self, options: Near, namespace: Namespace) -> None:
+    def __init__(self, options: Near, namespace: Namespace, outside: str = "") -> None:
         self.options = options
+        self.heads = (f"{namespace.name}:", outside) if outside else (f"{namespace.name}:",)
         self._namespace = namespace
         self.generation = self._new(inf)
         self.generation.end()
-        join(self)
 
     def begin(self, *, max_age_s: float = inf) -> Generation:
         """Begin a generation, and return it. Its bound is to be extended before anything is served.
@@ -37,6 +43,7 @@ class NearTier:
             max_age_s: how old an entry may get, where the server does not push: nothing else tells that it has changed then.
         """
         self.generation.end()
+        join(self)
         self.generation = self._new(max_age_s)
         return self.generation
 
@@ -47,9 +54,11 @@ class NearTier:
     def end(self) -> None:
         """Serve and keep nothing until the next `begin`."""
         self.generation.end()
+        leave(self)
 
     def forget(self) -> None:
         """Begin anew without what the parent process had, whose locks may be held for ever."""
+        leave(self)
         self.generation.bound_s = -inf  # functions' calls find its entries still
         self.generation = self._new(inf)
         self.generation.end()

@@ -98,7 +98,7 @@ class Engine:
         self.tallies = Tallies()
         self.counters = Counters(self.tallies)
         self.hits, self.task_hits = Hits(self), TaskHits(self)
-        self.near = _tier(near, namespace) if near is not None else None
+        self.near = _tier(near, namespace, outside) if near is not None else None
         self.listener: Listener | None = None
         self.renewals = Renewals(self.sync_ports, self.counters)
         self.background = Background()
@@ -253,7 +253,7 @@ class Engine:
         self.replays.forget()  # at last: its thread uses all of these
 
 
-def _tier(near: Near, namespace: Namespace) -> NearTier:
+def _tier(near: Near, namespace: Namespace, outside: str) -> NearTier:
     from afresh.near.tier import NearTier  # without a near tier nobody needs it
 
-    return NearTier(near, namespace)
+    return NearTier(near, namespace, outside)

@@ -33,6 +33,7 @@ from afresh.core.reads import Hit, Request, counted, fetch, is_withheld, read
 from afresh.core.results import Entry, Receipt
 from afresh.core.writes import Target
 from afresh.errors import StoreError
+from afresh.near.neighbours import TIERS
 from afresh.runtime.capturing import capturing
 from afresh.runtime.engine import Engine
 from afresh.runtime.run_now import run_now
@@ -155,7 +156,8 @@ def put_now(engine: Engine, request: Request, value: object) -> bool:
         ports.events.suppressed("set", error)
         return False
     finally:
-        ports.neighbours((request.names.value,))
+        if TIERS:  # seldom, and then no call
+            ports.neighbours((request.names.value,))
     if replies is None:
         return run_now(put(ports, request, value))
     if was_put(ports, request.needs, plain, replies):

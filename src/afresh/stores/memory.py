@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
-from typing import Any
+from typing import Any, get_args
 
 from afresh.core import ops
 from afresh.core.envelope import entry_in, parse, was_set_since
@@ -57,8 +57,7 @@ class MemoryStore:
         self._max_entries = max_entries
         self._now_ms = now_ms
         self._sweep_at = 1024
-        kinds = (*ops.COMMANDS, *ops.SCRIPTS, ops.Scan)
-        self._run: dict[type, Callable[[Any], Any]] = {kind: getattr(self, f"_{kind.__name__.lower()}") for kind in kinds}
+        self._run: dict[type, Callable[[Any], Any]] = {kind: getattr(self, f"_{kind.__name__.lower()}") for kind in get_args(ops.Op)}
 
     async def flight(self, batch: Sequence[ops.Op], /, spent_us: int = 0) -> list[Any]:  # noqa: ARG002  nothing here takes long
         """Run the operations as one atomic step."""
@@ -235,12 +234,13 @@ class MemoryStore:
         self._data[op.key] = (now, until)
         return now
 
-    def _commit(self, op: ops.Commit) -> int:
-        if self._bytes(op.lease) != op.mark:
-            return 0
-        self._store(op.value, op.envelope, op.ttl_ms)
-        self._drop(op.lease)
-        return 1
+    def _commit(self, op: ops.Commit | ops.Replace) -> int:
+        return self._put(op) if self._bytes(op.lease) == op.mark else 0
+
+    def _replace(self, op: ops.Replace) -> int:
+        if stored := self._commit(op):
+            self._store(op.stamp, op.fresh, op.stamp_ttl_ms)
+        return stored
 
     def _abandon(self, op: ops.Abandon) -> int:
         return self._drop(op.lease) if self._bytes(op.lease) == op.mark else 0
@@ -257,17 +257,13 @@ class MemoryStore:
         self._store(op.lease, op.mark, op.ttl_ms)
         return 1
 
-    def _put(self, op: ops.Put) -> int:
+    def _put(self, op: ops.Put | ops.Commit | ops.Replace | ops.Swap) -> int:
         self._store(op.value, op.envelope, op.ttl_ms)
         self._drop(op.lease)
         return 1
 
     def _swap(self, op: ops.Swap) -> int:
-        if not self._is_there(op.value, op.seen, op.size):
-            return 0
-        self._store(op.value, op.envelope, op.ttl_ms)
-        self._drop(op.lease)
-        return 1
+        return self._put(op) if self._is_there(op.value, op.seen, op.size) else 0
 
     def _incr(self, op: ops.Incr) -> list[Any]:
         raw = self._bytes(op.value)

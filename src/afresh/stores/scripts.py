@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from hashlib import sha1
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from hiredis import pack_command
 
-from afresh.core.ops import COMMANDS, SCRIPTS, Get, GetEach, HashGet, Op, Scan, Set, Unlink
+from afresh.core import ops
+from afresh.core.ops import Get, GetEach, HashGet, Op, Scan, Set, Unlink
 from afresh.core.repeats import may_repeat, repeated
 from afresh.errors import StoreRefused
 
-__all__ = ["Exchange", "Script", "Word", "deliver", "packed", "reading", "reads_remembered", "script", "words"]
+__all__ = ["COMMANDS", "SCRIPTS", "Exchange", "Script", "Word", "deliver", "packed", "reading", "reads_remembered", "script", "words"]
 
 # No numbers: hiredis (3.5) ends the process where a signal's handler raises while it turns one into text.
 Word: TypeAlias = str | bytes
@@ -24,6 +26,45 @@ Word: TypeAlias = str | bytes
 _MOST_REMEMBERED: Final = 1024
 # As RESP has it, filled in by Python in half the time that hiredis takes.
 _PSETEX: Final = b"*4\r\n$6\r\nPSETEX\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
+
+# The words before an operation's fields. A last field that is a tuple is laid out flat.
+COMMANDS: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
+    {
+        ops.Get: ("GET",),
+        ops.GetEach: ("MGET",),
+        ops.HashGet: ("HMGET",),
+        ops.HashSet: ("HSET",),
+        ops.Unlink: ("UNLINK",),
+        ops.Seize: ("PSETEX",),
+        ops.Set: ("PSETEX",),
+        ops.Announce: ("PSETEX",),
+    }
+)
+# The script's name and how many of the operation's first fields are its keys.
+SCRIPTS: Final[Mapping[type, tuple[str, int]]] = MappingProxyType(
+    {
+        ops.Claim: ("claim", 2),
+        ops.Stamp: ("stamp", 2),
+        ops.Commit: ("commit", 2),
+        ops.Replace: ("replace", 3),
+        ops.Abandon: ("abandon", 1),
+        ops.Fail: ("fail", 1),
+        ops.Extend: ("extend", 1),
+        ops.Put: ("put", 2),
+        ops.Swap: ("swap", 2),
+        ops.Incr: ("incr", 2),
+        ops.Touch: ("touch", 2),
+        ops.Expire: ("expire", 3),
+        ops.Invalidate: ("invalidate", 3),
+        ops.Bump: ("bump", 2),
+        ops.Mark: ("mark", 2),
+        ops.Acquire: ("acquire", 3),
+        ops.Release: ("release", 3),
+        ops.End: ("end", 2),
+        ops.TableStart: ("table_start", 1),
+        ops.TableExtend: ("table_extend", 1),
+    }
+)
 
 
 class Exchange(Protocol):

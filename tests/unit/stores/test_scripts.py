@@ -7,24 +7,24 @@ from typing import Any, get_type_hints
 import pytest
 
 from afresh.core import ops
-from afresh.stores.scripts import packed, script, words
+from afresh.stores.scripts import SCRIPTS, packed, script, words
 
 
 def test_every_operation_has_its_script_and_every_script_its_operation() -> None:
     lying_there = {file.name.removesuffix(".lua") for file in (files("afresh") / "scripts").iterdir() if file.name.endswith(".lua")}
 
-    assert {name for name, _ in ops.SCRIPTS.values()} | {"tag_state"} == lying_there
+    assert {name for name, _ in SCRIPTS.values()} | {"tag_state"} == lying_there
 
 
 def test_a_script_that_names_the_state_of_a_tag_begins_with_it() -> None:
     state = (files("afresh") / "scripts" / "tag_state.lua").read_text("utf-8")
 
-    assert {name for name, _ in ops.SCRIPTS.values() if script(name).source.startswith(state)} == {"bump", "end", "mark", "stamp"}
+    assert {name for name, _ in SCRIPTS.values() if script(name).source.startswith(state)} == {"bump", "end", "mark", "stamp"}
 
 
-@pytest.mark.parametrize("kind", ops.SCRIPTS)
+@pytest.mark.parametrize("kind", SCRIPTS)
 def test_a_scripts_keys_are_the_first_fields_and_named_in_its_comment(kind: Any) -> None:
-    name, count = ops.SCRIPTS[kind]
+    name, count = SCRIPTS[kind]
     own = script(name).source.removeprefix((files("afresh") / "scripts" / "tag_state.lua").read_text("utf-8"))
     keys = own.partition("KEYS ")[2].partition("ARGV")[0]
 
