@@ -9,7 +9,7 @@ import linecache
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -147,13 +147,6 @@ def loop() -> Any:
     loop.close()
 
 
-@pytest.fixture(autouse=True)
-def surroundings() -> Iterator[None]:
-    """Let no other test run where a call that was interrupted between its claim and its compute has left the thread: in a compute."""
-    yield
-    SURROUNDINGS.set(None)
-
-
 def _in_thread(call: Callable[[int], object], x: int) -> object:
     got: list[object] = []
     thread = threading.Thread(target=lambda: got.append(call(x)))
@@ -179,6 +172,7 @@ def _interrupt_at_every_line(cache: Cache, kind: str, step: int = 1) -> int:
         if kind != "async":
             assert _in_thread(call, number) == [[number]]
         assert call(number) == [number]
+        assert SURROUNDINGS.get() is None, f"after an interrupt in {interrupting.where} the thread counts as computing"
         took_s = time.monotonic() - started
         assert took_s < 4, f"after an interrupt in {interrupting.where} the calls took {took_s:.1f} s"
         assert not cache._engine._table._flights, interrupting.where

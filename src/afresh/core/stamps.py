@@ -34,17 +34,15 @@ class Captured:
 
     Attributes:
         namespace: whose entries are captured; None for a compute that depends on nothing that it reads.
-        outer: what the compute around this one has read.
         functions: the hashes of the tags of the functions that are being computed, this one and those around it.
         stamps: by the hashes of their tags.
         is_whole: false once something was read that nobody can vouch for: then the result cannot be stored.
     """
 
-    __slots__ = ("functions", "is_whole", "namespace", "outer", "stamps")
+    __slots__ = ("__weakref__", "functions", "is_whole", "namespace", "stamps")
 
     def __init__(self, namespace: Namespace | None, outer: Captured | None = None, function: bytes | None = None) -> None:
         self.namespace = namespace
-        self.outer = outer
         around: frozenset[bytes] = frozenset() if outer is None else outer.functions
         self.functions: frozenset[bytes] = around if function is None or function in around else around | {function}
         self.stamps: dict[bytes, bytes] = {}

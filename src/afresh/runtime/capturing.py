@@ -8,7 +8,7 @@ from afresh.core.capture import settle
 from afresh.core.commits import Claim
 from afresh.core.keys import Namespace
 from afresh.core.stamps import Captured
-from afresh.runtime.surroundings import capture_into, captured
+from afresh.runtime.surroundings import captured, end_capture_into, start_capture_into
 
 __all__ = ["capturing", "end_capture", "start_capture"]
 
@@ -26,13 +26,13 @@ def start_capture(claims: Sequence[Claim]) -> None:
     own = Captured(request.namespace if follows else None, captured(), request.needs.function)
     for claim in claims:
         claim.captured = own
-    capture_into(own)
+    start_capture_into(own)
 
 
 def end_capture(claims: Sequence[Claim]) -> None:
     """End what `start_capture` began, and tell the compute that this one was a part of."""
     own = claims[0].captured
-    if own is not None and captured() is own:  # not where a coroutine is closed from elsewhere
-        capture_into(own.outer)
+    if own is not None:
+        end_capture_into(own)
     for claim in claims:
         settle(claim)

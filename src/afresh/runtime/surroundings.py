@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import NamedTuple
+from weakref import ref
 
 from afresh.core.stamps import Captured
 
-__all__ = ["DISABLED", "ENVIRONMENT", "SURROUNDINGS", "bypassed", "bypassing", "capture_into", "captured"]
+__all__ = ["DISABLED", "ENVIRONMENT", "SURROUNDINGS", "bypassed", "bypassing", "captured", "end_capture_into", "start_capture_into"]
 
 # Each call asks. What is behind `os.environ` says in a tenth of the time that a variable is not there: os.environ.get raises and catches.
 ENVIRONMENT = os.environ._data  # type: ignore[attr-defined]  # noqa: SLF001
@@ -25,12 +26,15 @@ class Surroundings(NamedTuple):
     """Where a thread or task is, and the tasks that it starts. Threads that it starts are not.
 
     Attributes:
-        captured: what the innermost compute has read.
+        compute: what the innermost compute has read, as long as its claim lives: who is torn from a compute before it begins has no way to
+            say so, and a task may outlive the compute that started it.
         is_bypassed: whether calls compute without reading or storing.
+        outer: where the compute began.
     """
 
-    captured: Captured | None = None
+    compute: ref[Captured] | None = None
     is_bypassed: bool = False
+    outer: Surroundings | None = None
 
 
 _NOTHING = Surroundings()
@@ -40,28 +44,47 @@ SURROUNDINGS: ContextVar[Surroundings | None] = ContextVar("afresh_surroundings"
 def captured() -> Captured | None:
     """Return what the innermost compute of this thread or task has read; None outside of computes."""
     around = SURROUNDINGS.get()
-    return None if around is None else around.captured
+    while around is not None and around.compute is not None:
+        captured = around.compute()
+        if captured is not None:
+            return captured
+        around = _surround(_outside(around))
+    return None
 
 
-def capture_into(captured: Captured | None) -> None:
-    """Have what is read from now on noted there."""
+def start_capture_into(captured: Captured) -> None:
+    """Have what is read from now on noted there, as long as that lives."""
     around = SURROUNDINGS.get() or _NOTHING
-    _surround(Surroundings(captured, around.is_bypassed))
+    _surround(Surroundings(ref(captured), around.is_bypassed, around))
+
+
+def end_capture_into(own: Captured) -> None:
+    """Have it noted where it was before; not where a coroutine is closed from elsewhere."""
+    if captured() is own:
+        _surround(_outside(SURROUNDINGS.get() or _NOTHING))
 
 
 @contextmanager
 def bypassing() -> Iterator[None]:
     """Compute in this context, and the tasks it starts, without reading or storing."""
     before = SURROUNDINGS.get() or _NOTHING
-    _surround(Surroundings(before.captured, is_bypassed=True))
+    _surround(before._replace(is_bypassed=True))
     try:
         yield
     finally:  # a compute may have begun or ended meanwhile
-        _surround(Surroundings(captured(), before.is_bypassed))
+        _surround((SURROUNDINGS.get() or _NOTHING)._replace(is_bypassed=before.is_bypassed))
 
 
-def _surround(around: Surroundings) -> None:
-    SURROUNDINGS.set(None if around == _NOTHING else around)
+def _outside(around: Surroundings) -> Surroundings:
+    """Return the surroundings of the compute, bypassed or not as it is now."""
+    outer = around.outer or _NOTHING
+    return Surroundings(outer.compute, around.is_bypassed, outer.outer)
+
+
+def _surround(around: Surroundings) -> Surroundings | None:
+    found = around if around.compute is not None or around.is_bypassed else None
+    SURROUNDINGS.set(found)
+    return found
 
 
 def bypassed() -> bool:
