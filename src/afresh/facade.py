@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self, final
 
 from afresh.codec.values import SignedPickle, check_codec
@@ -45,6 +46,9 @@ MISSING: Final[Any] = _Missing()
 
 _PLAIN: Final = frozenset((str, int, float))  # not bool, which is refused
 _MOST_POLICIES: Final = 256
+# What most programs read, they read often. Longer keys would take memory.
+_MOST_REQUESTS: Final = 1024
+_LONGEST_REMEMBERED: Final = 120
 
 
 class Defaults(NamedTuple):
@@ -91,6 +95,7 @@ class Facade:
         self._again = again
         self._policy = Policy(defaults.ttl_ms)
         self._policies: dict[str | float, Policy] = {}
+        self._plain_request = lru_cache(_MOST_REQUESTS)(self._made_request)
         self._near = NearKeys(engine, engine.values, "keys", self._keyed) if engine.near is not None else None
 
     def __repr__(self) -> str:
@@ -228,11 +233,11 @@ class Facade:
         return self._defaults.stale_ttl_ms if stale_ttl is MISSING else _capped(duration_ms(stale_ttl, what="stale_ttl"))
 
     def _keyed(self, key: str, ttl: Duration = MISSING, tags: Iterable[str] = (), *, kind: Any = None) -> Request:
-        if key.__class__ is str and key and kind is None and not tags:
-            engine, policy = self._engine, self._policy if ttl is MISSING else self._policy_of(ttl)
-            names = engine.namespace.names(user_id(key))
-            fields = (names, engine.default_needs, policy, engine.values, "keys", engine.namespace, True, False, True, None)
-            return tuple.__new__(Request, fields)  # as in Namespace.names
+        if key.__class__ is str and kind is None and not tags and 0 < len(key) <= _LONGEST_REMEMBERED:
+            if ttl is MISSING:
+                return self._plain_request(key)
+            if ttl.__class__ in _PLAIN:  # timedelta is none
+                return self._plain_request(key, ttl)
         if not isinstance(key, str):
             msg = f"a cache key is text of at least one character, not {type(key).__name__}: turn it into str first."
             raise TypeError(msg)
@@ -250,6 +255,13 @@ class Facade:
             values = values.with_dictionaries(engine.dictionaries(key.function.removeprefix(Namespace.function_tag(""))))
         policy = self._policy if ttl is MISSING else self._policy_of(ttl)
         return Request(namespace.names_of(key), needs, policy, values, "keys", namespace)
+
+    def _made_request(self, key: str, ttl: Duration = MISSING) -> Request:
+        """Return the request for a key, to be remembered."""
+        engine, policy = self._engine, self._policy if ttl is MISSING else self._policy_of(ttl)
+        names = engine.namespace.names(user_id(key))
+        fields = (names, engine.default_needs, policy, engine.values, "keys", engine.namespace, True, False, True, None)
+        return tuple.__new__(Request, fields)  # as in Namespace.names
 
     def _policy_of(self, ttl: Duration) -> Policy:
         """Return the policy under a ttl. Programs have few of them: they are kept, by what they are written as."""

@@ -89,9 +89,14 @@ class Needs(NamedTuple):
 
     def vector(self, stamps: Sequence[object]) -> bytes | None:
         """Return the vector of these stamps, in the order of `tags`; None if one is missing or marked."""
-        if len(stamps) == 1 == self.implicit:  # all that an application's key needs
+        count = len(stamps)
+        if count == 1 == self.implicit:  # all that an application's key needs
             (stamp,) = stamps
             return stamp if stamp.__class__ is bytes and len(stamp) == STAMP_BYTES else None
+        if count == 2 == self.implicit:  # all that a function without tags needs
+            one, other = stamps
+            is_whole = one.__class__ is bytes is other.__class__ and len(one) == STAMP_BYTES == len(other)
+            return one + other if is_whole else None  # type: ignore[operator]  # they are bytes then
         parts: list[bytes] = []
         for hashed, stamp in zip(self.hashes, stamps, strict=True):
             if stamp.__class__ is not bytes or len(stamp) != STAMP_BYTES:

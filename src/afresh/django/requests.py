@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from afresh.core.batches import Alike
@@ -14,11 +15,20 @@ from afresh.core.stamps import NOTHING
 from afresh.django.configuration import Configuration
 from afresh.django.values import DjangoValues
 
-__all__ = ["OWNER", "READ", "Requests"]
+__all__ = ["OWNER", "READ", "Requests", "policy_of"]
 
 # Under which name the counters have what happens here.
 OWNER: Final = "django"
 READ: Final = Policy(None)
+# As in `afresh.facade`: what most programs read, they read often. Django warns of longer keys.
+_MOST_REMEMBERED: Final = 1024
+_LONGEST_REMEMBERED: Final = 250
+
+
+@lru_cache(256)  # programs have few of them
+def policy_of(ttl_ms: int | None) -> Policy:
+    """Return the policy of what is stored for so long."""
+    return READ if ttl_ms is None else Policy(ttl_ms)
 
 
 class Requests:
@@ -35,10 +45,17 @@ class Requests:
         self._namespace = configuration.namespace
         self._near_head = configuration.near_head
         self.values = DjangoValues()
+        self._remembered = lru_cache(_MOST_REMEMBERED)(self._made)
 
     def of(self, name: str, policy: Policy = READ) -> Request:
         """Return the request for the key of this name. The near tier, if there is one, may keep it if it hears what becomes of it."""
-        return Request(twins(self._namespace, name), NOTHING, policy, self.values, OWNER, None, name.startswith(self._near_head))
+        make = self._remembered if len(name) <= _LONGEST_REMEMBERED else self._made
+        return make(name) if policy is READ else make(name, policy)
+
+    def _made(self, name: str, policy: Policy = READ) -> Request:
+        is_near = name.startswith(self._near_head)
+        fields = (twins(self._namespace, name), NOTHING, policy, self.values, OWNER, None, is_near, False, True, None)
+        return tuple.__new__(Request, fields)  # what Request(…) does before this takes as long as half of the rest
 
     def alike(self, names: tuple[str, ...], policy: Policy = READ) -> Alike:
         """Return what is wanted of several keys."""

@@ -24,7 +24,9 @@ __all__ = ["COMMANDS", "SCRIPTS", "Exchange", "Script", "Word", "deliver", "pack
 Word: TypeAlias = str | bytes
 
 _MOST_REMEMBERED: Final = 1024
-# As RESP has it, filled in by Python in half the time that hiredis takes.
+# As RESP has them, filled in by Python in half the time that hiredis takes.
+_UNLINK: Final = b"*2\r\n$6\r\nUNLINK\r\n$%d\r\n%b\r\n"
+_GET: Final = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
 _PSETEX: Final = b"*4\r\n$6\r\nPSETEX\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
 
 # The words before an operation's fields. A last field that is a tuple is laid out flat.
@@ -130,11 +132,16 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
 
 def packed(op: Op, *, with_source: bool = False) -> bytes:
     """Return an operation as the server reads it. See `words`."""
+    if op.__class__ is Get:
+        name = op[0].encode()
+        return _GET % (len(name), name)
     if op.__class__ is Set:
         name, ttl_ms, envelope = op[0].encode(), b"%d" % op[1], op[2]
         return _PSETEX % (len(name), name, len(ttl_ms), ttl_ms, len(envelope), envelope)
-    command = ("GET", op[0]) if op.__class__ is Get else words(op, with_source=with_source)  # a hit's first: no call for it
-    data: bytes = pack_command(command)  # type: ignore[arg-type]  # hiredis declares one word, takes many
+    if op.__class__ is Unlink and not op[1]:
+        name = op[0].encode()
+        return _UNLINK % (len(name), name)
+    data: bytes = pack_command(words(op, with_source=with_source))  # type: ignore[arg-type]  # hiredis declares one word, takes many
     return data
 
 
@@ -143,9 +150,9 @@ def reading(batch: Sequence[Op]) -> bytes | None:
     parts: list[bytes] = []
     for op in batch:
         if op.__class__ is Get:
-            parts.append(pack_command(("GET", op[0])))  # type: ignore[arg-type]  # hiredis declares one word, takes many
+            parts.append(packed(op))
         elif op.__class__ is GetEach:
-            parts.append(pack_command(("MGET", *op[0])))  # type: ignore[arg-type]  # the same
+            parts.append(pack_command(("MGET", *op[0])))  # type: ignore[arg-type]  # as above
         else:
             return None
     return b"".join(parts)
