@@ -20,7 +20,7 @@ from tests.support.servers import Server
 
 # Without those of the event loop, which differ from Python to Python.
 MOST_OF_A_TASK, TASKS = {"get": 43, "call": 59}, 50
-MOST = {"get": 44, "call": 67, "row": 69, "set": 75, "get_many, each of 100": 4, "set_many, each of 100": 15}
+MOST = {"get": 44, "call": 67, "row": 69, "set": 72, "get_many, each of 100": 4, "set_many, each of 100": 15}
 
 
 @pytest.fixture(autouse=True)
