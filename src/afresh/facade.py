@@ -12,7 +12,7 @@ from afresh.core.batches import Alike
 from afresh.core.keys import Key, Namespace, Tag, leases_each, lock_names, user_id, values_each
 from afresh.core.locks import Wanted
 from afresh.core.plain_puts import Puts
-from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy
+from afresh.core.policy import BACKOFF_MS, JITTER, WAIT_MS, Policy, policy_under
 from afresh.core.ports import Codec, Values
 from afresh.core.reads import Request
 from afresh.core.stamps import needs_of
@@ -45,7 +45,6 @@ MISSING: Final[Any] = _Missing()
 
 
 _PLAIN: Final = frozenset((str, int, float))  # not bool, which is refused
-_MOST_POLICIES: Final = 256
 # What most programs read, they read often. Longer keys would take memory.
 _MOST_REQUESTS: Final = 1024
 _LONGEST_REMEMBERED: Final = 120
@@ -94,7 +93,6 @@ class Facade:
         self._defaults = defaults
         self._again = again
         self._policy = Policy(defaults.ttl_ms)
-        self._policies: dict[str | float, Policy] = {}
         self._plain_request = lru_cache(_MOST_REQUESTS)(self._made_request)
         self._near = NearKeys(engine, engine.values, "keys", self._keyed) if engine.near is not None else None
 
@@ -253,25 +251,17 @@ class Facade:
         values = engine.values if kind is None else engine.codecs.values(kind)
         if isinstance(key, Key) and key.function:
             values = values.with_dictionaries(engine.dictionaries(key.function.removeprefix(Namespace.function_tag(""))))
-        policy = self._policy if ttl is MISSING else self._policy_of(ttl)
-        return Request(namespace.names_of(key), needs, policy, values, "keys", namespace)
+        return Request(namespace.names_of(key), needs, self._policy_of(ttl), values, "keys", namespace)
 
     def _made_request(self, key: str, ttl: Duration = MISSING) -> Request:
         """Return the request for a key, to be remembered."""
-        engine, policy = self._engine, self._policy if ttl is MISSING else self._policy_of(ttl)
+        engine = self._engine
         names = engine.namespace.names(user_id(key))
-        fields = (names, engine.default_needs, policy, engine.values, "keys", engine.namespace, True, False, True, None)
+        fields = (names, engine.default_needs, self._policy_of(ttl), engine.values, "keys", engine.namespace, True, False, True, None)
         return tuple.__new__(Request, fields)  # as in Namespace.names
 
     def _policy_of(self, ttl: Duration) -> Policy:
-        """Return the policy under a ttl. Programs have few of them: they are kept, by what they are written as."""
-        kept, is_plain = self._policies, ttl.__class__ in _PLAIN
-        policy = kept.get(ttl) if is_plain else None  # type: ignore[arg-type]  # text or a number: no timedelta
-        if policy is None:
-            policy = Policy(self._ttl_ms(ttl))
-            if is_plain and len(kept) < _MOST_POLICIES:
-                kept[ttl] = policy  # type: ignore[index]  # the same
-        return policy
+        return self._policy if ttl is MISSING else policy_under(self._ttl_ms(ttl))
 
     def _wanted(self, keys: Iterable[str]) -> tuple[tuple[str, ...], Alike | list[Request]]:
         """Return the keys of `get_many`, each once, and what is wanted of them: alike, but for keys of memoized calls."""

@@ -13,6 +13,7 @@ What a caller gets, by the age of the entry (`core/decide.py` names the states):
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from afresh.core.units import MAX_TTL_MS
@@ -35,6 +36,7 @@ __all__ = [
     "hard_ttl_ms",
     "jittered_ms",
     "pause_after_ms",
+    "policy_under",
     "tag_ttl_ms",
 ]
 
@@ -115,6 +117,12 @@ class Policy(NamedTuple):
     def negative_ttl_ms(self, error: BaseException) -> int | None:
         """Return how long an exception is kept; None if it is not. The first declaration that fits counts."""
         return next((ttl_ms for kind, ttl_ms in self.negative if isinstance(error, kind)), None)
+
+
+@lru_cache(256)  # programs have few of them
+def policy_under(ttl_ms: int | None) -> Policy:
+    """Return the policy of what is stored for so long, where nothing else is said."""
+    return Policy(ttl_ms)
 
 
 def jittered_ms(ttl_ms: int | None, jitter: float, rand: float) -> int | None:

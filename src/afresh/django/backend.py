@@ -15,14 +15,14 @@ from typing import Any, Final
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 
-from afresh.core.policy import Policy
+from afresh.core.policy import Policy, policy_under
 from afresh.core.ports import Ports
 from afresh.core.reads import Request
 from afresh.core.writes import Target
 from afresh.django import clearing
 from afresh.django.configuration import configure
 from afresh.django.engines import shared_by
-from afresh.django.requests import READ, policy_of
+from afresh.django.requests import READ
 from afresh.errors import NotAnInteger
 from afresh.facade import MISSING
 from afresh.runtime import operations
@@ -234,7 +234,7 @@ class RedisCache(BaseCache):
         return self._requests.of(self.make_and_validate_key(key, version=version), self._policy(timeout))
 
     def _policy(self, timeout: Any) -> Policy:
-        return READ if timeout is None else policy_of(_ttl_ms(self.get_backend_timeout(timeout)))
+        return READ if timeout is None else policy_under(_ttl_ms(self.get_backend_timeout(timeout)))
 
     def _extent(self) -> clearing.Extent:
         return clearing.extent_of(self.make_key, self.version)

@@ -9,26 +9,20 @@ from typing import Final
 from afresh.core.batches import Alike
 from afresh.core.keys import twins
 from afresh.core.plain_puts import Puts
-from afresh.core.policy import Policy
+from afresh.core.policy import Policy, policy_under
 from afresh.core.reads import Request
 from afresh.core.stamps import NOTHING
 from afresh.django.configuration import Configuration
 from afresh.django.values import DjangoValues
 
-__all__ = ["OWNER", "READ", "Requests", "policy_of"]
+__all__ = ["OWNER", "READ", "Requests"]
 
 # Under which name the counters have what happens here.
 OWNER: Final = "django"
-READ: Final = Policy(None)
+READ: Final = policy_under(None)
 # As in `afresh.facade`: what most programs read, they read often. Django warns of longer keys.
 _MOST_REMEMBERED: Final = 1024
 _LONGEST_REMEMBERED: Final = 250
-
-
-@lru_cache(256)  # programs have few of them
-def policy_of(ttl_ms: int | None) -> Policy:
-    """Return the policy of what is stored for so long."""
-    return READ if ttl_ms is None else Policy(ttl_ms)
 
 
 class Requests:
