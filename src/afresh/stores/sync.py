@@ -46,17 +46,17 @@ class SyncStore:
         gets = reading(batch)
         if gets is None:
             return await deliver(self._exchange_soon, batch, spent_us / 1e6)
-        return self._exchange(gets, len(batch), spent_us / 1e6, lambda: gets)
+        return self._exchange(gets, len(batch), spent_us / 1e6, gets)
 
     def ask(self, first: Op, reads: tuple[Get, ...], /) -> list[Any]:
         """See `afresh.core.asking.Ask`."""
         asked = packed(first) + (self._packed_reads(reads) or b"")
-        return self._exchange(asked, 1 + len(reads), 0.0, lambda: asked)
+        return self._exchange(asked, 1 + len(reads), 0.0, asked)
 
     def tell(self, writes: tuple[Op, ...], reads: tuple[Get, ...], /) -> list[Any]:
         """See `afresh.core.asking.Tells`."""
         told = b"".join([*map(packed, writes), self._packed_reads(reads) or b""])
-        return self._exchange(told, len(writes) + len(reads), 0.0, lambda: told)
+        return self._exchange(told, len(writes) + len(reads), 0.0, told)
 
     def forget(self) -> None:
         """Drop the connections without a word to the server: they belong to the parent process."""
@@ -73,7 +73,7 @@ class SyncStore:
     async def _exchange_soon(self, packed: bytes, count: int, spent_s: float, *, again: Callable[[], bytes] | None) -> list[Any]:
         return self._exchange(packed, count, spent_s, again)
 
-    def _exchange(self, packed: bytes, count: int, spent_s: float, again: Callable[[], bytes] | None) -> list[Any]:
+    def _exchange(self, packed: bytes, count: int, spent_s: float, again: bytes | Callable[[], bytes] | None) -> list[Any]:
         pool = self._pool
         try:
             line, is_fresh = pool.idle.pop(), False
@@ -94,7 +94,7 @@ class SyncStore:
                 raise
             if again and not is_fresh and not isinstance(error, TimeoutError):
                 pool.drop_idle()  # the others have been idle for longer
-                return self._exchange(again(), count, line.spent_s(), None)
+                return self._exchange(again if isinstance(again, bytes) else again(), count, line.spent_s(), None)
             raise unavailable(self._address.shown, error) from error
         pool.give(line)
         return replies
