@@ -42,6 +42,7 @@ class NearVariant(Variant):
         silent: names that the server does not push.
         fills_unstored: a value is filled when it is computed, stored or not.
         drops_before: what a process does itself is noted before the command, not after it.
+        tells_neighbours: what a cache does, the near tiers of its process' other caches are told.
     """
 
     access: type[NearAccess] = NearAccess
@@ -50,6 +51,7 @@ class NearVariant(Variant):
     silent: Callable[[str], bool] = lambda _: False
     fills_unstored: bool = False
     drops_before: bool = False
+    tells_neighbours: bool = True
 
 
 NEAR_PRODUCTION = NearVariant()
@@ -105,6 +107,12 @@ class NearWorld(World):
         self.with_near.append(ports)
         return ports
 
+    def neighbour(self, ports: Ports) -> Ports:
+        """Return another cache of the same process, without a near tier, and without anything else in common."""
+        tier = self.ear(ports).tier
+        told = {"neighbours": lambda names: tier.generation.pushed(*names)} if self.variant.tells_neighbours else {}
+        return self.process().but(**told)
+
     def ear(self, ports: Ports) -> Ear:
         return self.ears[id(ports.flights.table)]
 
@@ -157,6 +165,11 @@ class NearWorld(World):
     async def own(self, ports: Ports, kind: str, wanted: Request) -> None:
         """The same from a process that has one: it must see its own effect as soon as it has its receipt."""
         bit = await self._change(ports, kind, wanted)
+        self.ear(ports).receipts |= bit
+
+    async def own_by_another_cache(self, ports: Ports, kind: str, wanted: Request) -> None:
+        """The same from another cache of the process."""
+        bit = await self._change(self.neighbour(ports), kind, wanted)
         self.ear(ports).receipts |= bit
 
     async def _change(self, ports: Ports, kind: str, wanted: Request) -> int:

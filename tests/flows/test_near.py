@@ -79,6 +79,11 @@ def own_change(world: NearWorld, near: Ports, *, kind: str, wanted: Request = WA
     return [world.near_reader(near, wanted), world.own(near, kind, wanted)]
 
 
+def change_by_a_neighbour(world: NearWorld, near: Ports, *, kind: str, wanted: Request = WANTED) -> list[Actor]:
+    """As `own_change`, but another cache of P's process does it."""
+    return [world.near_reader(near, wanted), world.own_by_another_cache(near, kind, wanted)]
+
+
 def two_processes(world: NearWorld, near: Ports, *, kind: str) -> list[Actor]:
     other = world.near_process()
     return [*(world.near_reader(each, WANTED) for each in (near, other)), world.own(other, kind, WANTED), *map(world.pump, (near, other))]
@@ -103,11 +108,14 @@ def eviction(world: NearWorld, near: Ports, *, kind: str, key: str) -> list[Acto
 
 def _of_kind(kind: str) -> dict[str, Callable[[NearVariant], Scenario]]:
     remote, own = partial(remote_change, kind=kind), partial(own_change, kind=kind)
+    neighbour = partial(change_by_a_neighbour, kind=kind)
     found = {
         f"{kind} invalidated elsewhere, near": partial(near_scenario, remote, kept=WANTED),
         f"{kind} invalidated here, stored": partial(near_scenario, own),
         f"{kind} invalidated here, near": partial(near_scenario, own, kept=WANTED),
         f"{kind} invalidated here, cold": partial(near_scenario, own, stored=False),
+        f"{kind} invalidated by another cache here, stored": partial(near_scenario, neighbour),
+        f"{kind} invalidated by another cache here, near": partial(near_scenario, neighbour, kept=WANTED),
     }
     if kind in {"key", "tag"}:  # the stamps of functions and of the namespace take the way of a tag's
         cold = partial(remote, reads=1, pushes=1)
@@ -172,6 +180,14 @@ WRONG: Mapping[str, tuple[NearVariant, str]] = {
     "own invalidation left to its push": (NearVariant(access=OwnEffectUnseen), "tag invalidated here, near"),
     "own invalidation dropped before the command only": (NearVariant(drops_before=True), "key invalidated here, stored"),
     "no push of a function's entry that was put": (NearVariant(silent=lambda name: name == NAMES.stamp), "put elsewhere, near"),
+    "a neighbour's invalidation left to its push, near": (
+        NearVariant(tells_neighbours=False),
+        "tag invalidated by another cache here, near",
+    ),
+    "a neighbour's invalidation left to its push, stored": (
+        NearVariant(tells_neighbours=False),
+        "key invalidated by another cache here, stored",
+    ),
     "own put left to its push": (NearVariant(access=OwnEffectUnseen), "put here, near"),
     "own commit like any read": (NearVariant(access=OwnCommitUnseen), "refresh here, stored"),
 }

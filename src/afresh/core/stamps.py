@@ -95,8 +95,9 @@ class Needs(NamedTuple):
             return stamp if stamp.__class__ is bytes and len(stamp) == STAMP_BYTES else None
         if count == 2 == self.implicit:  # all that a function without tags needs
             one, other = stamps
-            is_whole = one.__class__ is bytes is other.__class__ and len(one) == STAMP_BYTES == len(other)
-            return one + other if is_whole else None  # type: ignore[operator]  # they are bytes then
+            if one.__class__ is bytes and other.__class__ is bytes and len(one) == STAMP_BYTES == len(other):
+                return one + other
+            return None
         parts: list[bytes] = []
         for hashed, stamp in zip(self.hashes, stamps, strict=True):
             if stamp.__class__ is not bytes or len(stamp) != STAMP_BYTES:

@@ -29,6 +29,7 @@ _UNLINK: Final = b"*2\r\n$6\r\nUNLINK\r\n$%d\r\n%b\r\n"
 _GET: Final = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n"
 _PSETEX: Final = b"*4\r\n$6\r\nPSETEX\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n"
 
+_READS: Final = frozenset((Get, GetEach))
 # The words before an operation's fields. A last field that is a tuple is laid out flat.
 COMMANDS: Final[Mapping[type, tuple[str, ...]]] = MappingProxyType(
     {
@@ -111,6 +112,8 @@ def words(op: Op, *, with_source: bool = False) -> tuple[Word, ...]:
     """
     if op.__class__ is Get:  # those that nearly all flights are made of
         return ("GET", op.key)
+    if op.__class__ is GetEach:
+        return ("MGET", *op.keys)
     if op.__class__ is HashGet:
         return ("HMGET", op.key, *op.fields)
     if op.__class__ is Set:
@@ -149,12 +152,9 @@ def reading(batch: Sequence[Op]) -> bytes | None:
     """Return a flight that does nothing but read as the server reads it; None for any other. Such a flight may be sent again as it is."""
     parts: list[bytes] = []
     for op in batch:
-        if op.__class__ is Get:
-            parts.append(packed(op))
-        elif op.__class__ is GetEach:
-            parts.append(pack_command(("MGET", *op[0])))  # type: ignore[arg-type]  # as above
-        else:
+        if op.__class__ not in _READS:
             return None
+        parts.append(packed(op))
     return b"".join(parts)
 
 
